@@ -17,12 +17,14 @@ from atcaprov.terminal.keys import Key
 from atcaprov.web.login_links import ConsoleLinks, LinkFile
 from atcaprov.wire.messages import ErrorReply
 from provisioning_server import rejections
+from provisioning_server.guide_files.writer import GuideFilesWriter
 from provisioning_server.internal_error import internal_error
 from provisioning_server.issuing.authority import Authority
 from provisioning_server.issuing.server_clock import ServerClock, check_clock
 from provisioning_server.issuing.signing_queue import SigningQueue
 from provisioning_server.issuing.signing_thread import SigningThreads
 from provisioning_server.issuing.worker import IssuingWorker
+from provisioning_server.ledger.store import Ledger, SignerTally
 from provisioning_server.lifecycle.module_watcher import ModuleWatcher
 from provisioning_server.lifecycle.signer_lifecycle import SignerLifecycle
 from provisioning_server.lifecycle.signer_sources import (
@@ -40,14 +42,16 @@ from provisioning_server.passwords.password_choice import PasswordChoice
 from provisioning_server.passwords.unlock_service import UnlockService
 from provisioning_server.program_log import ProgramLog
 from provisioning_server.records.data_folder import DataFolder
-from provisioning_server.records.file_records import FileRecords
+from provisioning_server.records.server_id import server_id
 from provisioning_server.records.signer_documents import SignerDocuments
 from provisioning_server.settings import Settings
 from provisioning_server.signers.hsm import HsmSigner
 from provisioning_server.signers.module_pins import ModulePins
 from provisioning_server.signers.registry import SignerRegistry
 from provisioning_server.startup_checks import permission_warnings
+from provisioning_server.stored_records import guide_files_writer, open_or_import
 from provisioning_server.transport.listener import Listener
+from provisioning_server.web.health import HealthCheck
 from provisioning_server.web.views import SignerOverview
 
 if TYPE_CHECKING:
@@ -78,12 +82,13 @@ class ProvisioningServer:
         if self._console is not None:
             self._log.say("Press ESC to quit.")
         self._log.info("Provisioning Server started.")
-        records = FileRecords(self._folder.path, self._folder.signing_log())
-        try:
-            with stopped_by_signals(self.stop):
-                await self._serve(records)
-        finally:
-            records.close()
+        with contextlib.closing(open_or_import(self._folder, _now(), self._log)) as ledger:
+            writer = guide_files_writer(self._folder, ledger, self._log)
+            try:
+                with stopped_by_signals(self.stop):
+                    await self._serve(ledger, writer)
+            finally:
+                await asyncio.to_thread(writer.stop)
         self._log.info("Provisioning Server stopped.")
         if self._fault is not None:
             raise self._fault
@@ -92,32 +97,38 @@ class ProvisioningServer:
         """Stop cleanly; on the loop of `run`."""
         self._stop.set()
 
-    async def _serve(self, records: FileRecords) -> None:
-        clock = ServerClock(_now, lambda: records.newest)
-        self._say_what_was_found(records, clock)
+    async def _serve(self, ledger: Ledger, writer: GuideFilesWriter) -> None:
+        clock = ServerClock(_now, lambda: ledger.newest)
+        self._say_what_was_found(ledger, clock)
+        writer.start()
         self._log.info("Signer Manager started.")
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(self._log_fault)
-        queue = SigningQueue(self._signers, lambda signed: worker.signed(signed))
+        queue = SigningQueue(self._signers, lambda event: worker.tell(event))
         authority = Authority(
             self._signers,
-            records,
+            ledger,
             self._log,
             _now,
+            server=server_id(self._folder.path),
             slow_signers=queue,
+            listener=writer,
             allow_rekey=self._settings.allow_rekey,
             zones=self._settings.config_zones,
         )
-        worker = IssuingWorker(authority, loop, self._log, self._fail)
+        worker = IssuingWorker(authority, loop, self._fail)
         threads = SigningThreads(self._signers, queue, self._log, _now)
         lifecycle = SignerLifecycle(self._signers, threads, self._log, _now, self._password_choice())
         pins = ModulePins(self._folder.modules)
         watcher = ModuleWatcher(
             self._sources(), self._signers, lifecycle, self._log, functools.partial(open_signer, pins=pins)
         )
-        trouble = functools.partial(_trouble, records, clock)
-        overview = SignerOverview(self._signers, lifecycle.unlock_service, records.tally, watcher.unusable, trouble)
-        page = self._web_page(overview, lifecycle.unlock_service)
+        trouble = functools.partial(_trouble, ledger, clock)
+        overview = SignerOverview(
+            self._signers, lifecycle.unlock_service, functools.partial(_tally, ledger), watcher.unusable, trouble
+        )
+        health = HealthCheck(self._signers, trouble, lambda: writer.trouble)
+        page = self._web_page(overview, lifecycle.unlock_service, health)
         listener = Listener(self._settings.limits, worker.submit, self._log)
         try:
             self._log.info("Server starting...")
@@ -135,22 +146,18 @@ class ProvisioningServer:
             await lifecycle.stop()
             await worker.stop()
 
-    def _say_what_was_found(self, records: FileRecords, clock: ServerClock) -> None:
+    def _say_what_was_found(self, ledger: Ledger, clock: ServerClock) -> None:
         """Log what is wrong with the files and the clock; raises AtcaProvError as `check_clock`."""
         for warning in permission_warnings(self._settings, self._folder):
             self._log.warning(warning)
-        if records.restored_files:
-            self._log.warning(
-                f"Files of {records.restored_files} devices were missing or damaged in certs and were made again."
-            )
-        check_clock(clock, records, self._settings.accept_clock, self._log)
+        check_clock(clock, ledger, self._settings.accept_clock, self._log)
 
     def _password_choice(self) -> PasswordChoice:
         settings = self._settings
         places = len(settings.modules) + sum(HsmSigner.is_at(folder) for folder in settings.signer_folders)
         return PasswordChoice(GivenPasswords(settings.passwords, settings.credentials), places)
 
-    def _web_page(self, overview: SignerOverview, unlock_service: UnlockService) -> WebPage | None:
+    def _web_page(self, overview: SignerOverview, unlock_service: UnlockService, health: HealthCheck) -> WebPage | None:
         """Return the page, if it is wanted, which does not listen yet; raises UsageError."""
         if self._settings.web is None:
             return None
@@ -163,7 +170,7 @@ class ProvisioningServer:
                 advice=f"Install it: {extra_command('web')}",
                 code=Code.LIBRARY_MISSING,
             ) from error
-        return WebPage(self._settings.web, overview, unlock_service, self._log, links)
+        return WebPage(self._settings.web, overview, unlock_service, health, self._log, links)
 
     def _log_fault(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Log an exception that no one handles, such as that of a callback."""
@@ -226,11 +233,24 @@ class ProvisioningServer:
                 prompt.press(press)
 
 
-def _trouble(records: FileRecords, clock: ServerClock, documents: SignerDocuments) -> ErrorReply | None:
-    """Return why a signer that is ready issues nothing."""
-    if records.failed:
+def _trouble(ledger: Ledger, clock: ServerClock, documents: SignerDocuments | None) -> ErrorReply | None:
+    """Return why a signer that is ready issues nothing; without documents why none does."""
+    if ledger.failed:
         return rejections.RECORDS_FAILED
-    return clock.doubt(documents) if records.has_room() else rejections.DISK_FULL
+    try:
+        if not ledger.has_room():
+            return rejections.DISK_FULL
+    except AtcaProvError:
+        return rejections.RECORDS_FAILED
+    return clock.doubt(documents)
+
+
+def _tally(ledger: Ledger, signer_serial: bytes) -> SignerTally | None:
+    """Return what the page shows of a signer; nothing of a ledger that has failed."""
+    try:
+        return ledger.tally(signer_serial)
+    except AtcaProvError:
+        return None
 
 
 def _now() -> datetime:

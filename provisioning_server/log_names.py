@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from atcaprov.certs.issued_record import IssuedRecord
 from atcaprov.terminal.printable import printable
 
 
@@ -18,3 +19,9 @@ def device_text(chip_serial: bytes) -> str:
 def by_text(client: str) -> str:
     """Return who asked, to follow a sentence."""
     return f", asked by {client}" if client else ""
+
+
+def certified_text(record: IssuedRecord) -> str:
+    """Return the line of the program log for a certificate."""
+    signer = label(record.signer_serial, record.signer_name)
+    return f"{device_text(record.chip_serial)} certified by {signer}{by_text(record.client)}."

@@ -6,6 +6,7 @@ Root may look everywhere: here `stat` and `listdir` fail as they do for other us
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -21,13 +22,15 @@ from atcaprov.hal.usb import usb_ids
 from provisioning_server.lifecycle.signer_sources import ModuleFolder, NamedModules
 from provisioning_server.passwords.given_passwords import GivenPasswords
 from provisioning_server.records.data_folder import DataFolder
-from provisioning_server.records.file_records import FileRecords
 from provisioning_server.settings import Settings
 from provisioning_server.signers.module_pins import ModulePins
+from provisioning_server.stored_records import guide_files_writer, open_or_import
 from signer_module.on_files.folder_files import refuse_existing
 from signer_module.on_files.info import show
 from signer_module.on_files.root_folder import MODULE_FILE, RootFolder
 from tests.support.in_memory_signer import NOW
+from tests.support.ledgers import ledger_in
+from tests.support.server_parts import RememberingLog
 from tests.support.signer_folders import make_signer_folder
 
 Hide = Callable[[Path], None]
@@ -115,12 +118,18 @@ def test_a_folder_of_modules_is_not_taken_for_an_empty_one(hide: Hide, tmp_path:
     assert "cannot be read" in asked(settings, tmp_path)
 
 
-@pytest.mark.parametrize("name", ["logs", "signers"])
-def test_records_are_not_passed_over(hide_names: Hide, name: str, tmp_path: Path) -> None:
-    log = DataFolder(tmp_path, NOW).signing_log()
-    FileRecords(tmp_path, log).close()
-    hide_names(tmp_path / name)
-    assert asked(lambda path: FileRecords(path, log.with_name("signing-later.tsv")), tmp_path).startswith("file-unr")
+def test_older_records_are_not_passed_over(hide_names: Hide, tmp_path: Path) -> None:
+    folder = DataFolder(tmp_path, NOW)
+    hide_names(folder.logs)
+    assert asked(lambda _: open_or_import(folder, NOW, RememberingLog()), tmp_path).startswith("file-unreadable")
+
+
+def test_earlier_files_are_not_passed_over(hide_names: Hide, tmp_path: Path) -> None:
+    folder = DataFolder(tmp_path, NOW)
+    hide_names(folder.logs)
+    with contextlib.closing(ledger_in(tmp_path)) as ledger:
+        found = asked(lambda _: guide_files_writer(folder, ledger, RememberingLog()), tmp_path)
+    assert found.startswith("file-unreadable")
 
 
 def test_an_earlier_log_is_not_passed_over(hide_names: Hide, tmp_path: Path) -> None:

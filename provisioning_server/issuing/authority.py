@@ -1,224 +1,174 @@
-"""Issues certificates. Knows no sockets: requests in, replies out, a batch at a time.
+"""Answers requests, a step at a time. Knows no sockets: requests in, replies out.
 
-The order is: decide, sign, check the certificate, write all records of the batch durably, and only then reply.
-
-Slow signers sign in threads of their own: their requests get a `PendingReply`, and what they have signed comes back as
-an item of a later batch. Further requests for a chip wait while something is being signed for it, and are decided then.
+A step decides on what came in, writes at once what the step before has signed and what this one is going to sign,
+replies to what is written, and signs. So each step costs one sync of the disk.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+import time
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
-from atcaprov.certs.issued_record import IssuedRecord
-from atcaprov.chip.memory_map import REVISION, serial_number
-from atcaprov.chip.parts import REVISION_SIZE
-from atcaprov.errors import AtcaProvError, Code
+from atcaprov.chip.memory_map import serial_number
+from atcaprov.errors import AtcaProvError
 from atcaprov.log import Log
-from atcaprov.wire.messages import CertificatesRequest, ErrorReply, ReportRequest, SignerReply, SignerRequest
+from atcaprov.wire.messages import CertificatesRequest, ErrorReply, ReportRequest, SignerRequest
 from provisioning_server import rejections
-from provisioning_server.issuing.in_progress import Batch, PendingReplies
-from provisioning_server.issuing.issuance import certificates_reply, issue
-from provisioning_server.issuing.request_rules import RequestRules, check_locked_chip
-from provisioning_server.issuing.requests import ClientRequest, Item, PendingReply, Reply
+from provisioning_server.guide_files.issued_entries import IssuedEntry
+from provisioning_server.issuing.certification import Certification, SlowSigners
+from provisioning_server.issuing.in_progress import Step
+from provisioning_server.issuing.lost_intents import lost_intents
+from provisioning_server.issuing.request_rules import RequestRules
+from provisioning_server.issuing.requests import ClientRequest, Delivery, Item
 from provisioning_server.issuing.server_clock import ServerClock
-from provisioning_server.issuing.signing_queue import Signed, SigningJob
-from provisioning_server.log_names import by_text, device_text, label
-from provisioning_server.records.store import Records
+from provisioning_server.issuing.signing_queue import SigningBegins
+from provisioning_server.ledger.store import Known, Ledger
+from provisioning_server.log_names import by_text, device_text
 from provisioning_server.rejections import rejection
 from provisioning_server.signers.registry import SignerRegistry
 
-_Outcome = SignerReply | ErrorReply | IssuedRecord | PendingReply
+ELSEWHERE_SECONDS: Final = 0.05
+"""Between two looks at a chip for which another server issues."""
 
 
-class SlowSigners(Protocol):
-    """Takes jobs for slow signers."""
+class IssuedListener(Protocol):
+    """Is told what was replied."""
 
-    def put(self, job: SigningJob) -> None:
-        """Queue a job; its outcome comes back as `Signed`."""
+    def add(self, start: int, end: int, entries: Sequence[IssuedEntry]) -> None:
+        """Take over the certificates among the entries from `start` to before `end`; returns at once."""
 
 
 class Authority:
-    """Issues certificates with the signers of a registry and keeps records of them. Used by one thread at a time."""
+    """Issues certificates with the signers of a registry and keeps a ledger of them. Used by one thread at a time."""
 
     def __init__(
         self,
         signers: SignerRegistry,
-        records: Records,
+        ledger: Ledger,
         log: Log,
         clock: Callable[[], datetime],
         *,
+        server: str = "",
         slow_signers: SlowSigners | None = None,
+        listener: IssuedListener | None = None,
         allow_rekey: bool = False,
         zones: Sequence[bytes] = (),
     ) -> None:
-        """`zones` are the configuration zones (128 bytes) of the products, if only these are served."""
-        self._signers = signers
-        self._records = records
+        """Log the intents of this server that have no result; raises AtcaProvError RECORDS_FAILED.
+
+        `server` names this one among all of a ledger; `zones` are the configuration zones (128 bytes) of the products,
+        if only these are served.
+        """
+        self._ledger = ledger
         self._log = log
-        self._clock = ServerClock(clock, lambda: records.newest)
-        self._slow_signers = slow_signers
-        self._rules = RequestRules(signers, records, self._clock, log, allow_rekey=allow_rekey, zones=zones)
-        for documents in records.known_documents():
-            signers.remember(documents)
-        self._pending = PendingReplies()
+        self._listener = listener
+        checked_clock = ServerClock(clock, lambda: ledger.newest)
+        self._rules = RequestRules(signers, ledger, checked_clock, log, allow_rekey=allow_rekey, zones=zones)
+        self._certification = Certification(
+            signers, ledger, self._rules, checked_clock, log, server=server, slow_signers=slow_signers
+        )
+        self._failure: ErrorReply | None = None
+        self._look_elsewhere_at = 0.0
+        self._nothing_known = ledger.known((), ())
+        self._next = Step(self._nothing_known)
+        for lost in lost_intents(ledger, server, clock(), log):
+            self._next.add_event(lost)
 
-    def answer(self, items: Sequence[Item]) -> list[Reply | PendingReply | None]:
-        """Answer a batch, in its order. No item raises: each request gets its reply or a `PendingReply`.
+    @property
+    def waits(self) -> float | None:
+        """Return in how many seconds the next step is due though nothing comes in; None if none is."""
+        if not self._next.empty or self._certification.to_decide:
+            return 0.0
+        return ELSEWHERE_SECONDS if self._certification.elsewhere else None
 
-        A job of a slow signer gets None; its `PendingReply` has its reply when this returns.
+    def step(self, items: Sequence[Item], deliver: Callable[[list[Delivery]], None]) -> None:
+        """Take requests and what slow signers did; `deliver` is called with the replies that are due.
+
+        What is signed in this step is written and replied by the next one. No item raises.
         """
-        batch = Batch()
-        settled: list[tuple[PendingReply, _Outcome]] = []
-        outcomes: list[_Outcome | None] = []
+        step, self._next = self._next, Step(self._nothing_known)
+        written = None
+        if self._failure is None:
+            try:
+                self._decide(items, step)
+                written = step.write(self._ledger)
+            except Exception as error:  # nothing is known of what this step has written
+                self._failure = self._fail(error)
+        if self._failure is not None:
+            self._refuse_all(items, self._failure, step)
+        deliver(step.deliveries)
+        if written is not None and written.head.size > written.first_index and self._listener is not None:
+            self._listener.add(written.first_index, written.head.size, step.issued)
+        self._certification.sign(self._next)
+
+    def _decide(self, items: Sequence[Item], step: Step) -> None:
+        certification = self._certification
+        if certification.elsewhere and time.monotonic() >= self._look_elsewhere_at:
+            certification.look_elsewhere()
+            self._look_elsewhere_at = time.monotonic() + ELSEWHERE_SECONDS
+        step.known = self._look_up(items)
+        certification.go_on(step)
         for item in items:
-            if isinstance(item, Signed):
-                settled += self._settle(item, batch)
-                outcomes.append(None)
+            if not isinstance(item, ClientRequest):
+                certification.take(item, step)
+            elif isinstance(item.request, CertificatesRequest):
+                certification.begin(item, item.request, step)
             else:
-                outcomes.append(self._outcome(item, batch))
-        failure = self._record(batch)
-        for pending, outcome in settled:
-            pending.reply = self._reply(outcome, batch, failure)
-        return [
-            outcome if outcome is None or isinstance(outcome, PendingReply) else self._reply(outcome, batch, failure)
-            for outcome in outcomes
-        ]
+                self._answer(item, item.request, step)
 
-    def _outcome(self, asked: ClientRequest, batch: Batch, pending: PendingReply | None = None) -> _Outcome:
-        request = asked.request
+    def _answer(self, asked: ClientRequest, request: SignerRequest | ReportRequest, step: Step) -> None:
+        """Answer a request that needs no signature."""
         try:
-            if isinstance(request, SignerRequest):
-                outcome: _Outcome = self._rules.offer(request)
-            elif isinstance(request, ReportRequest):
-                outcome = rejections.CHALLENGE_UNKNOWN
-            else:
-                outcome = self._certify(request, asked, batch, pending)
-        except Exception as error:  # a signer may raise anything; the other requests of the batch get their answers
-            return self._failed(error)
-        if isinstance(outcome, ErrorReply):
-            self._log_rejection(asked, outcome)
-        return outcome
-
-    def _log_rejection(self, asked: ClientRequest, refused: ErrorReply) -> None:
-        request = asked.request
-        if isinstance(request, CertificatesRequest):
-            what = device_text(serial_number(request.config_zone))
+            if isinstance(request, ReportRequest):
+                self._refuse(asked, f"Report of {device_text(request.chip_serial)}", rejections.CHALLENGE_UNKNOWN, step)
+                return
+            offer = self._rules.offer(request, step.known)
+        except Exception as error:
+            if self._ledger.failed:
+                raise
+            self._log.error(f"A request failed: {error!r}")
+            offer = rejections.INTERNAL
+        if isinstance(offer, ErrorReply):
+            self._refuse(asked, "Signer request", offer, step)
         else:
-            what = (
-                f"Report of {device_text(request.chip_serial)}"
-                if isinstance(request, ReportRequest)
-                else "Signer request"
-            )
-        self._log.info(f"{what} refused, {refused.code}{by_text(asked.client)}: {refused.message}")
+            step.reply(asked, offer)
 
-    def _settle(self, signed: Signed, batch: Batch) -> list[tuple[PendingReply, _Outcome]]:
-        """Take the result of a slow signer, and decide on the requests that waited behind it."""
-        chip_serial = signed.job.chip_serial
-        first, behind = self._pending.pop(chip_serial)
-        settled: list[tuple[PendingReply, _Outcome]] = []
-        if isinstance(signed.outcome, ErrorReply):
-            self._log_rejection(first.asked, signed.outcome)
-            settled.append((first, signed.outcome))
-        else:
-            record = _as_asked(signed.outcome, first.asked, first.request)
-            settled.append((first, self._keep(signed, record, first.asked, batch)))
-        for pending in behind:
-            outcome = self._outcome(pending.asked, batch, pending)
-            if outcome is not pending:
-                settled.append((pending, outcome))
-        return settled
+    def _refuse(self, asked: ClientRequest, what: str, refusal: ErrorReply, step: Step) -> None:
+        self._log.info(f"{what} refused, {refusal.code}{by_text(asked.client)}: {refusal.message}")
+        step.reply(asked, refusal)
 
-    def _keep(self, signed: Signed, record: IssuedRecord, asked: ClientRequest, batch: Batch) -> _Outcome:
-        assert signed.documents is not None
-        doubt = self._clock.doubt(signed.documents)
-        if doubt is not None:  # of another one of the group than was looked at before, or the clock was set meanwhile
-            self._log_rejection(asked, doubt)
-            return doubt
-        try:
-            self._records.keep_documents(signed.documents)
-        except AtcaProvError as error:
-            return self._failed(error)
-        batch.add(record)
-        return record
+    def _look_up(self, items: Sequence[Item]) -> Known:
+        """Ask the ledger about all chips and keys of a step at once."""
+        chips: set[bytes] = set()
+        keys: set[bytes] = set()
+        for asked in self._asked(items):
+            request = asked.request
+            if isinstance(request, CertificatesRequest):
+                chips.add(serial_number(request.config_zone))
+                keys.add(request.public_key)
+            elif request.chip_serial:
+                chips.add(request.chip_serial)
+        return self._ledger.known(chips, keys) if chips else self._nothing_known
 
-    def _failed(self, error: Exception) -> ErrorReply:
-        self._log.error(f"A request failed: {error if isinstance(error, AtcaProvError) else repr(error)}")
-        if isinstance(error, AtcaProvError) and error.code == Code.RECORDS_FAILED:
-            return rejection(error)
-        return rejections.INTERNAL
+    def _asked(self, items: Sequence[Item]) -> Iterator[ClientRequest]:
+        yield from self._certification.to_decide
+        yield from (item for item in items if isinstance(item, ClientRequest))
 
-    def _certify(
-        self, request: CertificatesRequest, asked: ClientRequest, batch: Batch, pending: PendingReply | None
-    ) -> ErrorReply | IssuedRecord | PendingReply:
-        """Return the record to reply with, old or new, or the rejection, or a `PendingReply` until it is known."""
-        chip_serial = serial_number(request.config_zone)
-        refused = check_locked_chip(request, chip_serial)
-        if refused is not None:
-            return refused
-        if chip_serial in self._pending:
-            return self._wait(chip_serial, pending or PendingReply(asked, request))
-        decision = self._rules.decide(request, chip_serial, batch, self._pending)
-        if isinstance(decision, IssuedRecord):
-            self._log.info(f"{device_text(chip_serial)} gets its stored certificates again{by_text(asked.client)}.")
-        if not isinstance(decision, list):
-            return decision
-        self._keep_named(request)
-        quick = next((signer for signer in decision if not signer.slow), None)
-        if quick is None:
-            return self._sign_later(request, chip_serial, pending or PendingReply(asked, request))
-        self._records.keep_documents(quick.documents)
-        record = _as_asked(issue(quick, request.public_key, chip_serial, self._clock.now()), asked, request)
-        batch.add(record)
-        return record
-
-    def _wait(self, chip_serial: bytes, pending: PendingReply) -> PendingReply:
-        self._pending.add(chip_serial, pending)
-        return pending
-
-    def _keep_named(self, request: CertificatesRequest) -> None:
-        """Keep the documents of the signer that a client names: another one of its group may sign.
-
-        So its group is known after a restart, too.
-        """
-        named = self._signers.documents_of(request.signer_public_key)
-        if request.any_of_group and named is not None:
-            self._records.keep_documents(named)
-
-    def _sign_later(self, request: CertificatesRequest, chip_serial: bytes, pending: PendingReply) -> PendingReply:
-        assert self._slow_signers is not None, "a slow signer without its thread"
-        self._wait(chip_serial, pending)
-        self._slow_signers.put(SigningJob(request, chip_serial, self._rules.group(request)))
-        return pending
-
-    def _record(self, batch: Batch) -> ErrorReply | None:
-        """Write what the batch issued; return the reply for its requests if that failed."""
-        new = batch.records
-        if not new:
-            return None
-        try:
-            self._records.append(new)
-        except AtcaProvError as error:
+    def _fail(self, error: Exception) -> ErrorReply:
+        """End issuing, until the server is started again."""
+        if isinstance(error, AtcaProvError):
             self._log.error(str(error))
             return rejection(error)
-        for record in new:
-            signer = label(record.signer_serial, record.signer_name)
-            self._log.info(f"{device_text(record.chip_serial)} certified by {signer}{by_text(record.client)}.")
-        return None
+        self._log.error(f"Internal error, and nothing is issued any more: {error!r}")
+        return rejections.INTERNAL
 
-    def _reply(self, outcome: _Outcome, batch: Batch, failure: ErrorReply | None) -> Reply:
-        assert not isinstance(outcome, PendingReply)
-        if not isinstance(outcome, IssuedRecord):
-            return outcome
-        if failure is not None and outcome in batch.find(outcome.chip_serial):
-            return failure
-        return certificates_reply(outcome, self._records.documents(outcome.documents))
-
-
-def _as_asked(record: IssuedRecord, asked: ClientRequest, request: CertificatesRequest) -> IssuedRecord:
-    """Add to a record who asked for it, and the part that the chip reports."""
-    revision = request.revision.to_bytes(REVISION_SIZE, "big") if request.revision else b""
-    return replace(record, client=asked.client, revision=revision, config_revision=request.config_zone[REVISION])
+    def _refuse_all(self, items: Sequence[Item], failure: ErrorReply, step: Step) -> None:
+        """Reply the same to all that came in and all that is in progress: not even what is stored can be trusted."""
+        asked = [*step.asked, *self._certification.abandon()]
+        asked += [item for item in items if isinstance(item, ClientRequest)]
+        step.deliveries = [(each.deliver, failure) for each in {id(each): each for each in asked}.values()]
+        for item in items:
+            if isinstance(item, SigningBegins):
+                item.permit.refuse()

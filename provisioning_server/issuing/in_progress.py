@@ -1,53 +1,118 @@
-"""What is being issued and is not on the disk yet: records of a batch, and requests that wait for slow signers."""
+"""What is in progress and not replied yet: the chips that are being certified, and what a step is going to write."""
 
 from __future__ import annotations
 
-from atcaprov.certs.issued_record import IssuedRecord
-from provisioning_server.issuing.requests import PendingReply
+from collections.abc import Callable, Iterator
+
+from provisioning_server.guide_files.issued_entries import IssuedEntry
+from provisioning_server.issuing.requests import Application, ClientRequest, Delivery, Reply
+from provisioning_server.ledger.changes import Changes, Event, GivenChallenge, Intent
+from provisioning_server.ledger.store import Committed, Known, Ledger, TreeHead
+from provisioning_server.records.signer_documents import SignerDocuments
+
+Written = Callable[[int, TreeHead], None]
+"""Called with the index of an entry and the head of the log when the entry is on the disk."""
 
 
-class Batch:
-    """The records that a batch of requests has made, found by chip and by key, before they are written."""
+def _nothing(_: int, __: TreeHead) -> None:
+    """Follow an entry that no one waits for."""
+
+
+class InProgress:
+    """The applications of each chip: the one that is being signed, then those that wait behind it."""
 
     def __init__(self) -> None:
-        self.records: list[IssuedRecord] = []
-        self._of_chip: dict[bytes, list[IssuedRecord]] = {}
+        self._of_chip: dict[bytes, list[Application]] = {}
         self._chip_of: dict[bytes, bytes] = {}
-
-    def add(self, record: IssuedRecord) -> None:
-        """Add a record."""
-        self.records.append(record)
-        self._of_chip.setdefault(record.chip_serial, []).append(record)
-        self._chip_of[record.public_key] = record.chip_serial
-
-    def find(self, chip_serial: bytes) -> list[IssuedRecord]:
-        """Return the records of a chip, oldest first."""
-        return self._of_chip.get(chip_serial, [])
-
-    def chip_of(self, public_key: bytes) -> bytes | None:
-        """Return the serial number of the chip that a key (X||Y) was certified for in this batch."""
-        return self._chip_of.get(public_key)
-
-
-class PendingReplies:
-    """The requests that wait for slow signers, by chip: the one that is being signed, then those behind it."""
-
-    def __init__(self) -> None:
-        self._of_chip: dict[bytes, list[PendingReply]] = {}
 
     def __contains__(self, chip_serial: bytes) -> bool:
         return chip_serial in self._of_chip
 
-    def add(self, chip_serial: bytes, pending: PendingReply) -> None:
-        """Add a request behind all others of its chip."""
-        self._of_chip.setdefault(chip_serial, []).append(pending)
+    def __iter__(self) -> Iterator[Application]:
+        return iter([each for waiting in self._of_chip.values() for each in waiting])
 
-    def pop(self, chip_serial: bytes) -> tuple[PendingReply, list[PendingReply]]:
-        """Remove and return the request that was being signed for a chip, and those behind it."""
-        first, *behind = self._of_chip.pop(chip_serial)
-        return first, behind
+    def begin(self, application: Application) -> None:
+        """Begin with a chip of which no other application is in progress."""
+        assert application.chip_serial not in self._of_chip
+        self._of_chip[application.chip_serial] = [application]
+        self._chip_of[application.request.public_key] = application.chip_serial
 
-    def signed_for_another(self, public_key: bytes, chip_serial: bytes) -> bool:
-        """Return whether a key (X||Y) is being certified for another chip."""
-        chips = (chip for chip, waiting in self._of_chip.items() if waiting[0].request.public_key == public_key)
-        return any(chip != chip_serial for chip in chips)
+    def wait(self, application: Application) -> None:
+        """Add an application behind all others of its chip."""
+        self._of_chip[application.chip_serial].append(application)
+
+    def first(self, chip_serial: bytes) -> Application | None:
+        """Return the application that is being signed."""
+        waiting = self._of_chip.get(chip_serial)
+        return waiting[0] if waiting else None
+
+    def end(self, application: Application) -> list[Application]:
+        """Remove an application that was being signed, and return those behind it."""
+        first, *behind = self._of_chip.pop(application.chip_serial)
+        assert first is application
+        del self._chip_of[application.request.public_key]
+        return behind
+
+    def chip_of(self, public_key: bytes) -> bytes | None:
+        """Return the chip that a key (X||Y) is being certified for."""
+        return self._chip_of.get(public_key)
+
+
+class Step:
+    """Collects what is written at once, and the replies that are due when that is on the disk."""
+
+    def __init__(self, known: Known) -> None:
+        """`known` is replaced when it is known which chips and keys the step is about."""
+        self.known = known
+        self.asked: list[ClientRequest] = []
+        """The requests that are decided in it."""
+        self.deliveries: list[Delivery] = []
+        self.issued: list[IssuedEntry] = []
+        """The certificates that were written."""
+        self._changes = Changes()
+        self._events: list[Written] = []
+        self._challenges: list[Callable[[], None]] = []
+        self._intents: list[tuple[Callable[[], None], Callable[[], None]]] = []
+
+    @property
+    def empty(self) -> bool:
+        """Return whether there is nothing to write."""
+        changes = self._changes
+        return not (changes.documents or changes.challenges or changes.events or changes.intents)
+
+    def reply(self, asked: ClientRequest, reply: Reply) -> None:
+        """Reply to a request at the end of the step."""
+        self.deliveries.append((asked.deliver, reply))
+
+    def add_documents(self, documents: SignerDocuments) -> None:
+        """Keep a signer's documents, which a record of this step or a later one names."""
+        self._changes.documents.append(documents)
+
+    def add_event(self, event: Event, written: Written = _nothing) -> None:
+        """Add an entry."""
+        self._changes.events.append(event)
+        self._events.append(written)
+
+    def add_challenge(self, challenge: GivenChallenge, written: Callable[[], None]) -> None:
+        """Add a challenge for a certificate that is sent again."""
+        self._changes.challenges.append(challenge)
+        self._challenges.append(written)
+
+    def add_intent(self, intent: Intent, opened: Callable[[], None], refused: Callable[[], None]) -> None:
+        """Add an intent."""
+        self._changes.intents.append(intent)
+        self._intents.append((opened, refused))
+
+    def write(self, ledger: Ledger) -> Committed | None:
+        """Write all of it durably, and do what follows; None if there is nothing. Raises AtcaProvError."""
+        if self.empty:
+            return None
+        committed = ledger.commit(self._changes)
+        for index, written in enumerate(self._events, committed.first_index):
+            written(index, committed.head)
+        for given in self._challenges:
+            given()
+        refusals = {(intent.chip_serial, intent.public_key) for intent in committed.refused}
+        for intent, (opened, refused) in zip(self._changes.intents, self._intents, strict=True):
+            (refused if (intent.chip_serial, intent.public_key) in refusals else opened)()
+        return committed

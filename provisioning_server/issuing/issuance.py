@@ -16,7 +16,7 @@ from provisioning_server.signers.signer import Signer
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A certificate that lacks only its signature."""
+    """A certificate that lacks only its signature; what is to be signed is checked."""
 
     pending: PendingCertificate
     public_key: bytes
@@ -44,8 +44,8 @@ def prepare(signer: Signer, public_key: bytes, chip_serial: bytes, now: datetime
 def finish(prepared: Prepared, signer: Signer) -> IssuedRecord:
     """Sign a prepared certificate with its signer.
 
-    The signature is verified and the certificate rebuilt from its compressed form and compared before this returns.
-    Raises CertificateError, or what the signer raises.
+    The signature is verified, and the certificate compared with what was checked, before this returns. Raises
+    CertificateError, or what the signer raises.
     """
     issued = prepared.pending.finish(signer.sign(prepared.pending.digest))
     return IssuedRecord(
@@ -67,8 +67,8 @@ def issue(signer: Signer, public_key: bytes, chip_serial: bytes, now: datetime) 
     return finish(prepare(signer, public_key, chip_serial, now), signer)
 
 
-def certificates_reply(record: IssuedRecord, documents: SignerDocuments) -> CertificatesReply:
-    """Return the reply with the certificates of a record; the same record always gives the same reply."""
+def certificates_reply(record: IssuedRecord, documents: SignerDocuments, challenge: bytes = b"") -> CertificatesReply:
+    """Return the reply with the certificates of a record, which is always the same but for the challenge."""
     device_writes = slot_contents(documents.device, compressed=record.compressed, public_key=record.public_key)
     return CertificatesReply(
         device_certificate=record.certificate,
@@ -82,4 +82,5 @@ def certificates_reply(record: IssuedRecord, documents: SignerDocuments) -> Cert
             *(SlotWrite(write.slot, write.offset, write.data) for write in device_writes),
             *documents.signer_writes,
         ),
+        challenge=challenge,
     )

@@ -1,6 +1,7 @@
 """What becomes of a request: it is rejected, gets the certificate that was issued before, or gets a new one.
 
-Nothing is signed or written here. The same chip, key and signer get the stored certificates again.
+Nothing is signed or written here. The same chip, key and signer get the stored certificates again. What the ledger
+knows of the chips and keys of a batch was looked up before, at once.
 """
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from atcaprov.certs.issued_record import IssuedRecord
 from atcaprov.certs.keys import load_public_key
 from atcaprov.chip.maker_tables import TFLXTLS_TABLE
 from atcaprov.chip.trust_parts import TFLXTLS
@@ -18,11 +18,11 @@ from atcaprov.errors import CertificateError, Code
 from atcaprov.log import Log
 from atcaprov.wire.messages import CertificatesRequest, ErrorReply, SignerReply, SignerRequest
 from provisioning_server import rejections
-from provisioning_server.issuing.in_progress import Batch, PendingReplies
+from provisioning_server.issuing.in_progress import InProgress
 from provisioning_server.issuing.requests import SignersRequest
 from provisioning_server.issuing.server_clock import ServerClock
+from provisioning_server.ledger.store import Known, Ledger, StoredCertificate
 from provisioning_server.log_names import device_text
-from provisioning_server.records.store import Records
 from provisioning_server.rejections import moment
 from provisioning_server.signers.registry import SignerRegistry
 from provisioning_server.signers.signer import Signer
@@ -33,12 +33,12 @@ _NONE = (b"\x00" * 6, b"\xff" * 6)
 
 
 class RequestRules:
-    """Decides on requests by the signers, the records and the clock."""
+    """Decides on requests by the signers, the ledger and the clock."""
 
     def __init__(
         self,
         signers: SignerRegistry,
-        records: Records,
+        ledger: Ledger,
         clock: ServerClock,
         log: Log,
         *,
@@ -47,19 +47,16 @@ class RequestRules:
     ) -> None:
         """`zones` are the configuration zones (128 bytes) of the products, if only these are served."""
         self._signers = signers
-        self._records = records
+        self._ledger = ledger
         self._clock = clock
         self._log = log
         self._allow_rekey = allow_rekey
         self._zones = zones
 
-    def offer(self, request: SignerRequest) -> SignerReply | ErrorReply:
+    def offer(self, request: SignerRequest, known: Known) -> SignerReply | ErrorReply:
         """Return what a client is told about a signer, or the rejection that its requests would get."""
-        if self._records.failed:
-            return rejections.RECORDS_FAILED
-        if not self._records.has_room():
+        if not self._ledger.has_room():
             return rejections.DISK_FULL
-        self._records.require_intact()
         other_product = check_product(request.config_zone, self._zones) if request.config_zone else None
         if other_product is not None:
             return other_product
@@ -76,22 +73,22 @@ class RequestRules:
             signers[0].documents.offer,
             server_time=time,
             certificates_left=left or 0,
-            new_key_refused=self._refuses_new_key(request.chip_serial),
+            new_key_refused=self._refuses_new_key(request.chip_serial, known),
         )
 
-    def _refuses_new_key(self, chip_serial: bytes) -> bool:
+    def _refuses_new_key(self, chip_serial: bytes, known: Known) -> bool:
         """Tell whether a chip (9 bytes; empty: none) has a certificate, so that no other key of it gets one."""
-        return bool(chip_serial) and not self._allow_rekey and bool(self._records.find(chip_serial))
+        return bool(chip_serial) and not self._allow_rekey and bool(known.of_chip(chip_serial))
 
     def decide(
-        self, request: CertificatesRequest, chip_serial: bytes, batch: Batch, pending: PendingReplies
-    ) -> ErrorReply | IssuedRecord | list[Signer]:
-        """Return the rejection, the record to give out again, or the signers that may issue, the best one first."""
-        earlier: list[IssuedRecord] = [*self._records.find(chip_serial), *batch.find(chip_serial)]
-        stored = next((record for record in reversed(earlier) if self._is_for(record, request)), None)
+        self, request: CertificatesRequest, chip_serial: bytes, known: Known, in_progress: InProgress
+    ) -> ErrorReply | StoredCertificate | list[Signer]:
+        """Return the rejection, the certificate to send again, or the signers that may issue, the best one first."""
+        earlier = known.of_chip(chip_serial)
+        stored = next((each for each in reversed(earlier) if self._is_for(each, request)), None)
         if stored is not None:
             if self._is_to_be_replaced(stored, request):
-                return self._issuers(request, chip_serial, batch, pending)
+                return self._issuers(request, chip_serial, known, in_progress)
             return stored
         refused = None if self._allow_rekey else _rejected_earlier(request, earlier)
         if request.existing_only:
@@ -99,7 +96,7 @@ class RequestRules:
             return refused if refused is not None and TFLXTLS.is_part(request.config_zone) else rejections.NOT_ISSUED
         if refused is not None:
             return refused
-        return self._issuers(request, chip_serial, batch, pending)
+        return self._issuers(request, chip_serial, known, in_progress)
 
     def group(self, request: SignersRequest) -> bytes | None:
         """Return the group (32 bytes) of the signer that a request names, if any signer of the group will do."""
@@ -108,49 +105,46 @@ class RequestRules:
         documents = self._signers.documents_of(request.signer_public_key)
         return documents.group if documents is not None else None
 
-    def _is_for(self, record: IssuedRecord, request: CertificatesRequest) -> bool:
-        if record.public_key != request.public_key:
+    def _is_for(self, stored: StoredCertificate, request: CertificatesRequest) -> bool:
+        if stored.record.public_key != request.public_key:
             return False
-        documents = self._records.documents(record.documents)
+        documents = self._ledger.documents(stored.record.documents)
         if documents.signer_public_key == request.signer_public_key:
             return True
         return request.any_of_group and documents.group == self.group(request)
 
-    def _is_to_be_replaced(self, stored: IssuedRecord, request: CertificatesRequest) -> bool:
+    def _is_to_be_replaced(self, stored: StoredCertificate, request: CertificatesRequest) -> bool:
         """Return whether a certificate begins in the future and is on no chip, so that the same key gets a new one.
 
         It was issued while the clock was wrong, and clients refuse it. Only the request can tell what is on the chip:
         as long as its slots can be written every run writes it again; after that it stays.
         """
-        definition = self._records.documents(stored.documents).device
-        begin = definition.issue_date(stored.time)
+        definition = self._ledger.documents(stored.record.documents).device
+        begin = definition.issue_date(stored.record.time)
         if not can_be_written(request.config_zone, definition.write_slots) or not self._clock.is_future(begin):
             return False
-        if self._records.failed or isinstance(self._choose(request), ErrorReply):
+        if isinstance(self._choose(request), ErrorReply):
             return False
-        self._log.warning(
-            f"{device_text(stored.chip_serial)} gets a new certificate: the earlier one begins on {moment(begin)}."
-        )
+        chip = device_text(stored.record.chip_serial)
+        self._log.warning(f"{chip} gets a new certificate: the earlier one begins on {moment(begin)}.")
         return True
 
     def _issuers(
-        self, request: CertificatesRequest, chip_serial: bytes, batch: Batch, pending: PendingReplies
+        self, request: CertificatesRequest, chip_serial: bytes, known: Known, in_progress: InProgress
     ) -> ErrorReply | list[Signer]:
-        if self._records.failed:
-            return rejections.RECORDS_FAILED
         signers = self._choose(request)
         if isinstance(signers, ErrorReply):
             return signers
         rejected = check_public_key(request) or check_product(request.config_zone, self._zones)
-        return rejected or self._rejected_key(request.public_key, chip_serial, batch, pending) or signers
+        return rejected or self._rejected_key(request.public_key, chip_serial, known, in_progress) or signers
 
-    def _rejected_key(self, key: bytes, chip_serial: bytes, batch: Batch, pending: PendingReplies) -> ErrorReply | None:
+    def _rejected_key(self, key: bytes, chip_serial: bytes, known: Known, in_progress: InProgress) -> ErrorReply | None:
         """Reject a key that is used elsewhere: a key is made in its chip and never leaves it."""
         if self._signers.is_ca_key(key):
             return rejections.CA_KEY
         own = (None, chip_serial)
-        known = self._records.chip_of(key) not in own or batch.chip_of(key) not in own
-        return rejections.OTHER_CHIP if known or pending.signed_for_another(key, chip_serial) else None
+        elsewhere = known.chip_of(key) not in own or in_progress.chip_of(key) not in own
+        return rejections.OTHER_CHIP if elsewhere else None
 
     def _choose(self, request: SignersRequest) -> list[Signer] | ErrorReply:
         """Return the signers that may serve a request now, or why none does."""
@@ -182,11 +176,11 @@ def can_be_written(config_zone: bytes, slots: Iterable[int]) -> bool:
     return TFLXTLS.is_part(config_zone) and not any(is_slot_locked(config_zone, slot) for slot in slots)
 
 
-def _rejected_earlier(request: CertificatesRequest, earlier: Sequence[IssuedRecord]) -> ErrorReply | None:
+def _rejected_earlier(request: CertificatesRequest, earlier: Sequence[StoredCertificate]) -> ErrorReply | None:
     """Return why a chip with these earlier certificates, none of them the stored one for the request, gets no other."""
     if not earlier:
         return None
-    same_key = any(record.public_key == request.public_key for record in earlier)
+    same_key = any(each.record.public_key == request.public_key for each in earlier)
     return rejections.OTHER_SIGNER if same_key else rejections.OTHER_KEY
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from atcaprov.wire.messages import (
     AnyRequest,
@@ -13,31 +14,44 @@ from atcaprov.wire.messages import (
     SignerReply,
     SignerRequest,
 )
-from provisioning_server.issuing.signing_queue import Signed
+from provisioning_server.issuing.signing_queue import SignerEvent
+from provisioning_server.ledger.changes import NO_CERTIFICATE, Intent
 
 Request = AnyRequest
 SignersRequest = CertificatesRequest | SignerRequest
 """A request that names the signer that is to answer it."""
 Reply = CertificatesReply | SignerReply | ReportReply | ErrorReply
+Deliver = Callable[[Reply], None]
+Delivery = tuple[Deliver, Reply]
+
+
+def _ignore(_: Reply) -> None:
+    pass
 
 
 @dataclass(frozen=True, slots=True)
 class ClientRequest:
-    """A request and the address that sent it, such as `127.0.0.1:40312`."""
+    """A request, the address that sent it, such as `127.0.0.1:40312`, and what takes the reply."""
 
     request: Request
     client: str = ""
+    deliver: Deliver = field(default=_ignore, compare=False)
 
 
-Item = ClientRequest | Signed
+Item = ClientRequest | SignerEvent
 
 
-class PendingReply:
-    """A request that waits for a slow signer; `reply` is set when its reply has come."""
+@dataclass(slots=True, eq=False)
+class Application:
+    """A request for a certificate, until it has its reply.
 
-    __slots__ = ("asked", "reply", "request")
+    `last_index` is the log index of the chip's newest certificate when it was decided last; `intent` is the open one;
+    `refusals` counts how often another server was faster.
+    """
 
-    def __init__(self, asked: ClientRequest, request: CertificatesRequest) -> None:
-        self.asked = asked
-        self.request = request
-        self.reply: Reply | None = None
+    asked: ClientRequest
+    request: CertificatesRequest
+    chip_serial: bytes
+    last_index: int = NO_CERTIFICATE
+    intent: Intent | None = None
+    refusals: int = 0

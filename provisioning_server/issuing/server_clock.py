@@ -8,27 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Final, Protocol
+from typing import Final
 
 from atcaprov.certs.dates import CLOCK_TOLERANCE
 from atcaprov.log import Log
 from atcaprov.wire.messages import ErrorReply
 from provisioning_server import rejections
+from provisioning_server.ledger.changes import Changes, ClockAccepted
+from provisioning_server.ledger.store import Ledger
 from provisioning_server.records.signer_documents import SignerDocuments
 
 STEP_TOLERATED: Final = timedelta(minutes=1)
 """How far a clock may be set back by those who keep it right (NTP) before its records speak against it."""
-
-
-class AcceptingRecords(Protocol):
-    """Records in which a clock can be accepted."""
-
-    @property
-    def newest(self) -> datetime | None:
-        """The time of the newest record that counts."""
-
-    def accept_clock(self, now: datetime, reason: str) -> None:
-        """Stop counting the present records, durably."""
 
 
 class ServerClock:
@@ -38,10 +29,13 @@ class ServerClock:
         self.now = now
         self._newest = newest
 
-    def doubt(self, documents: SignerDocuments) -> ErrorReply | None:
-        """Return why a signer with these documents may not issue at this moment; None if it may."""
+    def doubt(self, documents: SignerDocuments | None) -> ErrorReply | None:
+        """Return why a signer with these documents may not issue at this moment; None if it may.
+
+        Without documents: why no signer may.
+        """
         now = self.now()
-        what = self._before_records(now) or _outside(documents, now)
+        what = self._before_records(now) or (_outside(documents, now) if documents is not None else "")
         return rejections.server_clock(now, what) if what else None
 
     def before_records(self) -> str:
@@ -62,7 +56,7 @@ class ServerClock:
         )
 
 
-def check_clock(clock: ServerClock, records: AcceptingRecords, reason: str | None, log: Log) -> None:
+def check_clock(clock: ServerClock, ledger: Ledger, reason: str | None, log: Log) -> None:
     """Log at the start if the clock is before the records, or accept it for a `reason`.
 
     Raises AtcaProvError RECORDS_FAILED when that cannot be recorded.
@@ -74,9 +68,9 @@ def check_clock(clock: ServerClock, records: AcceptingRecords, reason: str | Non
     elif reason is None:
         log.error(f"No certificate is issued: the clock says {rejections.moment(now)}, but {against}.")
     else:
-        newest = records.newest
+        newest = ledger.newest
         assert newest is not None
-        records.accept_clock(now, reason)
+        ledger.commit(Changes(events=[ClockAccepted(now, newest, reason)]))
         log.warning(
             f"The clock was accepted: it says {rejections.moment(now)}, the newest record is from"
             f" {rejections.moment(newest)}. Reason: {reason}"

@@ -16,7 +16,7 @@ from typing import Final
 from atcaprov.certs.issued_record import IssuedRecord
 from atcaprov.wire.messages import CertificatesRequest, ErrorReply
 from provisioning_server import rejections
-from provisioning_server.records.signer_documents import SignerDocuments
+from provisioning_server.issuing.issuance import Prepared
 from provisioning_server.signers.registry import SignerRegistry
 from provisioning_server.signers.signer import Signer
 
@@ -33,24 +33,76 @@ class SigningJob:
     group: bytes | None
 
 
+class Permit:
+    """A signer's thread waits here until the intent of its job is on the disk, or refused."""
+
+    def __init__(self) -> None:
+        self._decided = threading.Event()
+        self._granted = False
+
+    def grant(self) -> None:
+        """Let it sign."""
+        self._granted = True
+        self._decided.set()
+
+    def refuse(self) -> None:
+        """Let it take another job."""
+        self._decided.set()
+
+    def wait(self) -> bool:
+        """Return whether it may sign."""
+        self._decided.wait()
+        return self._granted
+
+
 @dataclass(frozen=True, slots=True)
-class Signed:
-    """The outcome of a job: a record that is not written yet and the documents it names, or a rejection."""
+class SigningBegins:
+    """A signer has taken a job: its intent is to be written before it signs."""
 
     job: SigningJob
-    outcome: IssuedRecord | ErrorReply
-    documents: SignerDocuments | None = None
+    prepared: Prepared
+    signer: Signer
+    permit: Permit
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A job is done: a record that is not written yet."""
+
+    job: SigningJob
+    record: IssuedRecord
+    signer: Signer
+
+
+@dataclass(frozen=True, slots=True)
+class SigningFailed:
+    """A signer failed while it signed. `signed`: whether its counter was used, None if it cannot tell."""
+
+    job: SigningJob
+    reason: str
+    signed: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class JobRefused:
+    """No signer can do a job, or none could; nothing was signed."""
+
+    job: SigningJob
+    refusal: ErrorReply
+
+
+SignerEvent = SigningBegins | Signed | SigningFailed | JobRefused
 
 
 class SigningQueue:
-    """The queue. `done` is called with each job that has ended, from any thread, and must return at once."""
+    """The queue. `tell` is called with what happens to each job, from any thread, and must return at once."""
 
     def __init__(
-        self, registry: SignerRegistry, done: Callable[[Signed], None], rest_after: float = REST_AFTER_SECONDS
+        self, registry: SignerRegistry, tell: Callable[[SignerEvent], None], rest_after: float = REST_AFTER_SECONDS
     ) -> None:
         self._rest_after = rest_after
         self._registry = registry
-        self._done = done
+        self._tell = tell
         self._jobs: list[SigningJob] = []
         self._changed = threading.Condition()
         self._stopped = False
@@ -88,9 +140,23 @@ class SigningQueue:
                 self._changed.wait(left)
         return None
 
-    def finished(self, job: SigningJob, outcome: IssuedRecord | ErrorReply, signer: Signer) -> None:
-        """Hand on the outcome of a job."""
-        self._done(Signed(job, outcome, signer.documents))
+    def may_sign(self, job: SigningJob, prepared: Prepared, signer: Signer) -> bool:
+        """Wait until the intent of a job that a signer has taken is on the disk; False if the job is over."""
+        permit = Permit()
+        self._tell(SigningBegins(job, prepared, signer, permit))
+        return permit.wait()
+
+    def signed(self, job: SigningJob, record: IssuedRecord, signer: Signer) -> None:
+        """Hand on the record of a job."""
+        self._tell(Signed(job, record, signer))
+
+    def failed(self, job: SigningJob, reason: str, signed: bool | None) -> None:
+        """Tell that a signer failed while it signed; the job is given back when that is recorded."""
+        self._tell(SigningFailed(job, reason, signed))
+
+    def refuse(self, job: SigningJob, refusal: ErrorReply) -> None:
+        """End a job that no signer can do."""
+        self._tell(JobRefused(job, refusal))
 
     def signers_changed(self) -> None:
         """Look again which signer may do which job: a signer was added, removed or excluded."""
@@ -111,9 +177,9 @@ class SigningQueue:
         for job in jobs:
             signers = self._registry.choose(job.request.signer_public_key, job.group)
             if self._stopped:
-                self._done(Signed(job, rejections.STOPPING))
+                self._tell(JobRefused(job, rejections.STOPPING))
             elif isinstance(signers, ErrorReply):
-                self._done(Signed(job, signers))
+                self._tell(JobRefused(job, signers))
             else:
                 kept.append(job)
         return kept

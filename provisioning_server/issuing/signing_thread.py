@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
-from atcaprov.errors import AtcaProvError, Code, TransportError
+from atcaprov.errors import AtcaProvError, CertificateError, Code, TransportError
 from atcaprov.log import Log
 from provisioning_server import rejections
 from provisioning_server.issuing.issuance import finish, prepare
@@ -56,23 +56,25 @@ class SigningThread:
 
     def _do(self, job: SigningJob) -> None:
         try:
-            pending = prepare(self._signer, job.request.public_key, job.chip_serial, self._now())
+            prepared = prepare(self._signer, job.request.public_key, job.chip_serial, self._now())
         except Exception as error:  # this is not the signer's error: another signer could not do the job either
             self._log.error(f"A request failed: {_text(error)}")
-            self._queue.finished(job, rejections.INTERNAL, self._signer)
+            self._queue.refuse(job, rejections.INTERNAL)
+            return
+        if not self._queue.may_sign(job, prepared, self._signer):
             return
         was_low = self._signer.quota_low
         try:
-            record = finish(pending, self._signer)
+            record = finish(prepared, self._signer)
         except Exception as error:  # a signer may raise anything; the others of its group go on
             self._at_fault(error)
-            self._queue.give_back(job)
+            self._queue.failed(job, _text(error), _was_signed(error))
             return
         if self._signer.remaining == 0:
             self._used_up()
         elif self._signer.remaining in FEW_LEFT or self._signer.quota_low > was_low:
             self._log.warning(f"{self._name} can issue {self._signer.remaining} more.")
-        self._queue.finished(job, record, self._signer)
+        self._queue.signed(job, record, self._signer)
 
     def _at_fault(self, error: Exception) -> None:
         if isinstance(error, TransportError):
@@ -122,6 +124,14 @@ class SigningThreads:
     def signers_changed(self) -> None:
         """Look again which signer may do which job."""
         self._queue.signers_changed()
+
+
+def _was_signed(error: Exception) -> bool | None:
+    """Return whether a signer that failed has used its counter; None if that is not known."""
+    if isinstance(error, CertificateError):  # it has answered, wrongly
+        return True
+    refused = isinstance(error, AtcaProvError) and error.code in (Code.QUOTA_USED_UP, Code.PASSWORD_WRONG)
+    return False if refused else None
 
 
 def _text(error: Exception) -> str:

@@ -8,16 +8,11 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
-from atcaprov.log import Log
-from provisioning_server import rejections
-from provisioning_server.issuing.requests import ClientRequest, Item, PendingReply, Reply, Request
-from provisioning_server.issuing.signing_queue import Signed
+from provisioning_server.issuing.requests import ClientRequest, Deliver, Delivery, Item, Request
+from provisioning_server.issuing.signing_queue import SignerEvent, SigningBegins
 
 BATCH_MAX: Final = 256
 """Most requests that are answered with one sync."""
-
-Deliver = Callable[[Reply], None]
-_Entry = tuple[Item, Deliver | None]
 
 
 def _ignore(_: BaseException) -> None:
@@ -27,8 +22,12 @@ def _ignore(_: BaseException) -> None:
 class Answerer(Protocol):
     """What the worker runs: an authority."""
 
-    def answer(self, items: Sequence[Item]) -> Sequence[Reply | PendingReply | None]:
-        """Answer a batch."""
+    @property
+    def waits(self) -> float | None:
+        """Return in how many seconds the next step is due though nothing comes in; None if none is."""
+
+    def step(self, items: Sequence[Item], deliver: Callable[[list[Delivery]], None]) -> None:
+        """Take a batch, and deliver what is due."""
 
 
 class IssuingWorker:
@@ -41,25 +40,25 @@ class IssuingWorker:
         self,
         authority: Answerer,
         loop: asyncio.AbstractEventLoop,
-        log: Log,
         died: Callable[[BaseException], None] = _ignore,
     ) -> None:
         self._authority = authority
         self._died = died
-        self._log = log
         self._loop = loop
-        self._waiting: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
-        self._pending: list[tuple[Deliver, PendingReply]] = []
+        self._waiting: queue.SimpleQueue[Item | None] = queue.SimpleQueue()
+        self._ended = False
         self._thread = threading.Thread(target=self._run, name="issuing", daemon=True)
         self._thread.start()
 
     def submit(self, request: Request, deliver: Deliver, client: str = "") -> None:
         """Queue a request of a client, named by its address; `deliver` is called with the reply on the loop."""
-        self._waiting.put((ClientRequest(request, client), deliver))
+        self._waiting.put(ClientRequest(request, client, deliver))
 
-    def signed(self, signed: Signed) -> None:
-        """Queue the outcome of a slow signer's job; from any thread."""
-        self._waiting.put((signed, None))
+    def tell(self, event: SignerEvent) -> None:
+        """Queue what happened to a job of a slow signer; from any thread."""
+        self._waiting.put(event)
+        if self._ended:
+            self._refuse_waiting()
 
     async def stop(self) -> None:
         """Answer what was submitted before, then end the thread."""
@@ -71,57 +70,45 @@ class IssuingWorker:
             self._work()
         except BaseException as error:
             self._loop.call_soon_threadsafe(self._died, error)
+        finally:
+            self._ended = True
+            self._refuse_waiting()
 
     def _work(self) -> None:
         more = True
-        while more:
-            batch, more = self._take()
-            if batch:
-                replies = self._answer([item for item, _ in batch])
-                deliveries = self._deliveries([deliver for _, deliver in batch], replies)
-                self._loop.call_soon_threadsafe(_deliver_all, deliveries)
+        while more or self._authority.waits is not None:
+            batch, more = self._take(more)
+            self._authority.step(batch, self._deliver)
 
-    def _answer(self, items: list[Item]) -> Sequence[Reply | PendingReply | None]:
+    def _deliver(self, deliveries: list[Delivery]) -> None:
+        if deliveries:
+            self._loop.call_soon_threadsafe(_deliver_all, deliveries)
+
+    def _take(self, more: bool) -> tuple[list[Item], bool]:
+        """Take what waits; wait for it if nothing else is due. The flag is False after the end was seen."""
+        batch: list[Item] = []
         try:
-            return self._authority.answer(items)
-        except Exception as error:  # a bug must not end the thread that all clients wait for
-            self._log.error(f"Internal error: {error!r}")
-            for _, pending in self._pending:
-                pending.reply = pending.reply or rejections.INTERNAL
-            return [rejections.INTERNAL] * len(items)
-
-    def _deliveries(
-        self, delivers: Sequence[Deliver | None], replies: Sequence[Reply | PendingReply | None]
-    ) -> list[tuple[Deliver, Reply]]:
-        """Pair replies with their receivers: keep pending ones, and add those that are ready now."""
-        now: list[tuple[Deliver, Reply]] = []
-        for deliver, reply in zip(delivers, replies, strict=True):
-            if deliver is None or reply is None:
-                continue
-            if isinstance(reply, PendingReply):
-                self._pending.append((deliver, reply))
-            else:
-                now.append((deliver, reply))
-        waiting, self._pending = self._pending, []
-        for deliver, pending in waiting:
-            if pending.reply is None:
-                self._pending.append((deliver, pending))
-            else:
-                now.append((deliver, pending.reply))
-        return now
-
-    def _take(self) -> tuple[list[_Entry], bool]:
-        """Wait for a request and take all others that wait; the flag is False at the end."""
-        batch: list[_Entry] = []
-        item = self._waiting.get()
-        while item is not None:
-            batch.append(item)
-            if len(batch) == BATCH_MAX or self._waiting.empty():
-                return batch, True
-            item = self._waiting.get()
+            item = self._waiting.get(timeout=self._authority.waits)
+            while item is not None:
+                batch.append(item)
+                if len(batch) == BATCH_MAX:
+                    return batch, more
+                item = self._waiting.get_nowait()
+        except queue.Empty:
+            return batch, more
         return batch, False
 
+    def _refuse_waiting(self) -> None:
+        """Let the threads of slow signers end: no one else tells them that they may not sign."""
+        try:
+            while True:
+                item = self._waiting.get_nowait()
+                if isinstance(item, SigningBegins):
+                    item.permit.refuse()
+        except queue.Empty:
+            return
 
-def _deliver_all(deliveries: list[tuple[Deliver, Reply]]) -> None:
+
+def _deliver_all(deliveries: list[Delivery]) -> None:
     for deliver, reply in deliveries:
         deliver(reply)

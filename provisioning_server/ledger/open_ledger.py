@@ -120,6 +120,6 @@ def _unusable(path: Path, error: OSError | DatabaseError) -> AtcaProvError:
     reason = (isinstance(error, OSError) and error.strerror) or str(error)
     return UsageError(
         f"The ledger {path} cannot be opened: {reason}.",
-        advice="Check its disk and its permissions, and whether another program has it open.",
+        advice="Make room on its disk, and check its permissions and whether another program has it open.",
         code=Code.FILE_UNREADABLE,
     )

@@ -30,13 +30,24 @@ class DataFolder:
         self.path = path
         self._started = f"{started:%Y%m%d-%H%M%S}"
         try:
-            self._logs.mkdir(parents=True, exist_ok=True)
+            self.logs.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise _unusable(path, error) from error
 
     @property
-    def _logs(self) -> Path:
+    def logs(self) -> Path:
+        """Return the folder of the program logs and signing logs."""
         return self.path / "logs"
+
+    @property
+    def certs(self) -> Path:
+        """Return the folder of the certificate files; it may not exist yet."""
+        return self.path / "certs"
+
+    @property
+    def signers(self) -> Path:
+        """Return the folder of the signer documents; it may not exist yet."""
+        return self.path / "signers"
 
     @property
     def modules(self) -> Path:
@@ -49,7 +60,7 @@ class DataFolder:
 
     def open_to_all(self) -> list[Path]:
         """Return the folders in which every user of this computer may remove or replace records."""
-        folders = (self.path, self._logs, self.path / "certs", self.path / "signers", self.modules)
+        folders = (self.path, self.logs, self.certs, self.signers, self.modules)
         return [folder for folder in folders if (found := status(folder)) and found.st_mode & stat.S_IWOTH]
 
     @contextlib.contextmanager
@@ -83,12 +94,12 @@ class DataFolder:
         Two starts may fall into one second, and a clock may be set back: then it is the newest name, and a number.
         """
         name = f"{kind}-{self._started}"
-        earlier = (path.stem for path in paths_in(self._logs, f"{kind}-*.{ending}"))
+        earlier = (path.stem for path in paths_in(self.logs, f"{kind}-*.{ending}"))
         newest = max(filter(_MADE_HERE.fullmatch, earlier), default="")
         if name > newest:
-            return self._logs / f"{name}.{ending}"
+            return self.logs / f"{name}.{ending}"
         base, _, number = newest.partition(_NUMBERED)
-        return self._logs / f"{base}{_NUMBERED}{int(number or 1) + 1:04}.{ending}"
+        return self.logs / f"{base}{_NUMBERED}{int(number or 1) + 1:04}.{ending}"
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ from atcaprov.web.logins import Logins
 from atcaprov.web.server import WebServer
 from atcaprov.web.tls import date_warning
 from provisioning_server.passwords.unlock_service import UnlockService
+from provisioning_server.web.health import HealthCheck
 from provisioning_server.web.live_updates import LiveSigners
 from provisioning_server.web.routes import PageParts, Pages
 from provisioning_server.web.views import SignerOverview
@@ -22,12 +23,19 @@ class WebPage:
     """The page at an address. `links` get a link that is good for one login, and after each login another one."""
 
     def __init__(
-        self, address: WebAddress, overview: SignerOverview, unlock_service: UnlockService, log: Log, links: Links
+        self,
+        address: WebAddress,
+        overview: SignerOverview,
+        unlock_service: UnlockService,
+        health: HealthCheck,
+        log: Log,
+        links: Links,
     ) -> None:
         """Raise UsageError when the certificate cannot be used."""
         self._address = address
         self._overview = overview
         self._unlock_service = unlock_service
+        self._health = health
         self._log = log
         self._links = links
         self._logins = Logins()
@@ -44,8 +52,8 @@ class WebPage:
         """
         url = self._server.listen()
         parts = PageParts(
-            self._overview, self._live, self._unlock_service, self._logins, self._log, lambda: self._logged_in(url),
-            cookie_name=self._server.cookie_name, tls=self._address.tls,
+            self._overview, self._live, self._unlock_service, self._health, self._logins, self._log,
+            lambda: self._logged_in(url), cookie_name=self._server.cookie_name, tls=self._address.tls,
         )  # fmt: skip
         self._server.start(Pages(parts).application())
         self._looking = self._server.watched(self._live.run())

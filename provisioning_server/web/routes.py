@@ -28,6 +28,7 @@ from atcaprov.web.forms import BODY_MAX, FORM_TYPE, parse_form
 from atcaprov.web.logins import Logins, LoginSession
 from atcaprov.web.page_files import static_files, templates
 from provisioning_server.passwords.unlock_service import Outcome, UnlockService
+from provisioning_server.web.health import HealthCheck
 from provisioning_server.web.live_updates import LiveSigners, snapshot, summary
 from provisioning_server.web.views import SignerOverview, SignerView
 
@@ -44,6 +45,7 @@ class PageParts:
     overview: SignerOverview
     live: LiveSigners
     unlock_service: UnlockService
+    health: HealthCheck
     logins: Logins
     log: Log
     logged_in: Callable[[], None]
@@ -64,6 +66,7 @@ class Pages:
         """Return the routes as an ASGI application."""
         routes = [
             Route("/", self._to_signers),
+            Route("/health", self._health),
             Route("/signers", self._signers),
             Route("/signers/events", self._events),
             Route("/signers/{key}/password", self._password, methods=["POST"]),
@@ -76,6 +79,12 @@ class Pages:
 
     async def _to_signers(self, _: Request) -> Response:
         return RedirectResponse("/signers", 303)
+
+    async def _health(self, _: Request) -> Response:
+        """Return whether the server issues; to anyone."""
+        health = self._parts.health.look()
+        content = {"status": health.status, "code": health.code}
+        return JSONResponse(content, health.http_status, {"Cache-Control": "no-store"})
 
     async def _signers(self, request: Request) -> Response:
         session = self._session(request)

@@ -12,8 +12,8 @@ from typing import Final
 from atcaprov.errors import Code
 from atcaprov.terminal.printable import printable
 from atcaprov.wire.messages import ErrorReply
+from provisioning_server.ledger.store import SignerTally
 from provisioning_server.passwords.unlock_service import UnlockService
-from provisioning_server.records.file_records import Tally
 from provisioning_server.records.signer_documents import SignerDocuments
 from provisioning_server.signers.hsm import HsmSigner
 from provisioning_server.signers.registry import RegistryEntry, SignerRegistry
@@ -66,7 +66,7 @@ class SignerOverview:
         self,
         registry: SignerRegistry,
         unlock_service: UnlockService,
-        tally: Callable[[bytes], Tally | None],
+        tally: Callable[[bytes], SignerTally | None],
         unusable: Callable[[], Mapping[str, str]] = dict,
         trouble: Callable[[SignerDocuments], ErrorReply | None] = lambda _: None,
     ) -> None:
@@ -99,8 +99,8 @@ class SignerOverview:
             serial=signer.serial.hex().upper(),
             signer_id=signer.signer_id.hex().upper(),
             remaining="" if signer.remaining is None else f"{signer.remaining:,}",
-            issued="" if tally is None else f"{tally.issued:,}",
-            last="" if tally is None else f"{tally.chip_serial.hex().upper()}, {tally.time:%Y-%m-%d %H:%M:%S} UTC",
+            issued=f"{tally.issued:,}" if tally is not None and tally.issued else "",
+            last=_last(tally) if tally is not None else "",
         )
         if entry.trouble is not None and entry.trouble.code != Code.QUOTA_USED_UP:
             return _quarantined(view, entry)
@@ -119,6 +119,10 @@ class SignerOverview:
         if self._unlock_service.busy(signer):
             wait = wait or "Trying the password..."
         return replace(view, state=SignerState.WAITING, headline="Waits for password", detail=detail, wait=wait)
+
+
+def _last(tally: SignerTally) -> str:
+    return "" if tally.time is None else f"{tally.chip_serial.hex().upper()}, {tally.time:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _wrong(times: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import pytest
 
 from signer_module.on_files.signer_folder import SignerFolder
 from tests.examples.conftest import EXAMPLES
+from tests.support.ledgers import ledger_in
 from tests.support.programs import LIMIT_SECONDS, killed_after, run
 from tests.support.system_programs import require_program
 
@@ -42,7 +44,8 @@ def provision(signer: SignerFolder, port: str, folder: Path) -> subprocess.Compl
 def test_a_board_gets_a_certificate(signer: SignerFolder, port: str, tmp_path: Path) -> None:
     done = provision(signer, port, tmp_path)
     assert "Provisioning successful" in done.stdout, done.stdout + done.stderr
-    assert len(list((tmp_path / "server" / "certs").glob("*_device.pem"))) == 1
+    with contextlib.closing(ledger_in(tmp_path / "server")) as ledger:
+        assert [entry.kind for entry in ledger.entries(0, 10)] == ["issued"]
 
 
 def test_a_key_that_is_gone_costs_no_board(signer: SignerFolder, port: str, tmp_path: Path) -> None:

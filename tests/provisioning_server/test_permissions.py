@@ -43,7 +43,7 @@ def test_only_the_owner_may_write_in_the_data_folder_with_any_umask(tmp_path: Pa
     finally:
         os.umask(before)
     made = [data.parent, data, *data.rglob("*")]
-    assert {path.name for path in made} > {"logs", "certs", "signers", "lock"}
+    assert {path.name for path in made} > {"logs", "certs", "ledger.sqlite3", "server-id", "lock"}
     assert not [path for path in made if path.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH)]
 
 

@@ -10,17 +10,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
+from atcaprov.certs.issued_record import IssuedRecord
 from atcaprov.wire.messages import CertificatesReply, ErrorReply, SignerRequest
 from provisioning_server.issuing.authority import Authority
 from provisioning_server.issuing.requests import Reply, Request
-from provisioning_server.issuing.signing_queue import Signed, SigningQueue
+from provisioning_server.issuing.signing_queue import Signed, SignerEvent, SigningQueue
 from provisioning_server.issuing.signing_thread import SigningThreads
 from provisioning_server.issuing.worker import IssuingWorker
 from provisioning_server.signers.registry import SignerRegistry
 from provisioning_server.signers.signer import Signer
 from tests.support.in_memory_signer import NOW, MemorySigner
+from tests.support.ledgers import ledger_in, records_of
 from tests.support.server import PATIENCE
-from tests.support.server_parts import RememberingLog, open_records
+from tests.support.server_parts import RememberingLog, chip_serial, without_challenge
 
 
 class SlowSigner(MemorySigner):
@@ -79,12 +81,12 @@ class IssuingLine:
         self.now = max(NOW, datetime.now(UTC))
         self.log = RememberingLog()
         self.registry = SignerRegistry()
-        self.records = open_records(data)
-        self.queue = SigningQueue(self.registry, self._done, rest_after)
+        self.ledger = ledger_in(data)
+        self.queue = SigningQueue(self.registry, self._tell, rest_after)
         authority = Authority(
-            self.registry, self.records, self.log, lambda: self.now, slow_signers=self.queue, **options
+            self.registry, self.ledger, self.log, lambda: self.now, slow_signers=self.queue, **options
         )
-        self.worker = IssuingWorker(authority, cast(asyncio.AbstractEventLoop, _DirectLoop()), self.log)
+        self.worker = IssuingWorker(authority, cast(asyncio.AbstractEventLoop, _DirectLoop()))
         self._threads = SigningThreads(self.registry, self.queue, self.log, lambda: self.now)
         self._slow: list[Signer] = []
         for signer in signers:
@@ -95,7 +97,7 @@ class IssuingLine:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
-        self.records.close()
+        self.ledger.close()
 
     def plug(self, signer: Signer) -> None:
         self.registry.add(signer)
@@ -107,9 +109,14 @@ class IssuingLine:
         self.registry.remove(signer)
         self.queue.signers_changed()
 
-    def _done(self, signed: Signed) -> None:
-        self._signed()
-        self.worker.signed(signed)
+    def _tell(self, event: SignerEvent) -> None:
+        if isinstance(event, Signed):
+            self._signed()
+        self.worker.tell(event)
+
+    def records(self, number: int) -> list[IssuedRecord]:
+        """Return the records of a chip, oldest first."""
+        return records_of(self.ledger, chip_serial(number))
 
     def ask(self, request: Request, client: str = "") -> Future[Reply]:
         """Submit a request; return the future of its reply."""
@@ -118,6 +125,7 @@ class IssuingLine:
         return future
 
     def certify(self, request: Request) -> CertificatesReply:
+        """Return the certificates, without the challenge, which is another one each time."""
         return certificates(self.ask(request))
 
     def flush(self) -> None:
@@ -135,7 +143,7 @@ class IssuingLine:
 def certificates(future: Future[Reply]) -> CertificatesReply:
     reply = future.result(PATIENCE)
     assert isinstance(reply, CertificatesReply), reply
-    return reply
+    return without_challenge(reply)
 
 
 def refused(future: Future[Reply]) -> ErrorReply:

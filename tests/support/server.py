@@ -12,13 +12,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from atcaprov.wire.connection import Closed, Connection, Role
-from atcaprov.wire.messages import AnyMessage
+from atcaprov.wire.messages import AnyMessage, CertificatesReply
 from provisioning_server.app import ProvisioningServer
 from provisioning_server.program_log import ProgramLog
 from provisioning_server.records.data_folder import DataFolder
@@ -190,6 +190,12 @@ class WireClient:
         """Send a request and return the reply."""
         self.send(message)
         return self.receive()
+
+    def certificates(self, message: AnyMessage) -> CertificatesReply:
+        """Return the certificates, without the challenge, which is another one each time."""
+        reply = self.ask(message)
+        assert isinstance(reply, CertificatesReply), reply
+        return replace(reply, challenge=b"")
 
     def send(self, message: AnyMessage) -> None:
         """Send a request."""

@@ -1,13 +1,15 @@
-"""Parts of a server for tests that need no sockets: requests of chips, a log that keeps its lines, records."""
+"""Parts of a server for tests that need no sockets: requests of chips, a log that keeps its lines."""
 
 from __future__ import annotations
 
 import functools
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import replace
 
-from atcaprov.wire.messages import CertificatesRequest
-from provisioning_server.issuing.requests import ClientRequest, Request
-from provisioning_server.records.file_records import FileRecords
+from atcaprov.wire.messages import CHALLENGE_SIZE, CertificatesReply, CertificatesRequest
+from provisioning_server.issuing.authority import Authority
+from provisioning_server.issuing.requests import ClientRequest, Delivery, Reply, Request
+from provisioning_server.issuing.signing_queue import SignerEvent
 from tests.support.in_memory_signer import MemorySigner, SigningKey
 from tests.support.numbered_chips import chip_serial as chip_serial
 from tests.support.numbered_chips import config_zone as config_zone
@@ -62,6 +64,38 @@ class RememberingLog:
         self.prompts.append("answered")
 
 
-def open_records(data: Path, name: str = "signing-1.tsv") -> FileRecords:
-    (data / "logs").mkdir(parents=True, exist_ok=True)
-    return FileRecords(data, data / "logs" / name)
+def answer(authority: Authority, items: Sequence[ClientRequest | SignerEvent]) -> list[Reply | None]:
+    """Return the replies to a batch, in its order, after as many steps as they need; None while a slow signer signs.
+
+    Certificates come without their challenge, which is another one each time.
+    """
+    replies: list[Reply | None] = [None] * len(items)
+
+    def put(number: int, reply: Reply) -> None:
+        assert replies[number] is None, "a second reply"
+        replies[number] = without_challenge(reply) if isinstance(reply, CertificatesReply) else reply
+
+    given = [
+        replace(item, deliver=functools.partial(put, number)) if isinstance(item, ClientRequest) else item
+        for number, item in enumerate(items)
+    ]
+    step(authority, given)
+    while authority.waits is not None:
+        step(authority, [])
+    return replies
+
+
+def without_challenge(reply: CertificatesReply) -> CertificatesReply:
+    """Return a reply as it is each time that it is sent; its challenge is always another one."""
+    assert len(reply.challenge) == CHALLENGE_SIZE
+    return replace(reply, challenge=b"")
+
+
+def step(authority: Authority, items: Sequence[ClientRequest | SignerEvent]) -> None:
+    """Let an authority take a step, and deliver what is due."""
+    authority.step(items, _deliver)
+
+
+def _deliver(deliveries: list[Delivery]) -> None:
+    for deliver, reply in deliveries:
+        deliver(reply)

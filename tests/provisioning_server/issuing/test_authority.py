@@ -3,7 +3,7 @@ from __future__ import annotations
 import dataclasses
 import ssl
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,22 +13,26 @@ from cryptography import x509
 
 from atcaprov import AtcaProvError, Code, UsageError
 from atcaprov.certs.definitions.definition import CertificateDefinition
-from atcaprov.certs.issued_record import IssuedRecord
 from atcaprov.certs.rebuild import rebuild, slot_contents
 from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.wire.messages import CertificatesReply, CertificatesRequest, ErrorReply, SignerReply, SignerRequest
 from provisioning_server.issuing.authority import Authority
-from provisioning_server.records.file_records import ROOM_MIN, FileRecords
+from provisioning_server.ledger.changes import Changes
+from provisioning_server.ledger.open_ledger import ROOM_MIN
+from provisioning_server.ledger.sql.sql_ledger import SqlLedger
+from provisioning_server.ledger.store import Committed
+from provisioning_server.log_names import certified_text
 from provisioning_server.signers.registry import SignerRegistry
 from tests.support.in_memory_signer import NOW, MemorySigner, SigningKey
+from tests.support.ledgers import ledger_in, records_of
 from tests.support.server_parts import (
     CHIP_KEY,
     OTHER_KEY,
     RememberingLog,
+    answer,
     asked,
     chip_serial,
     config_zone,
-    open_records,
     request,
 )
 from tests.support.system_programs import require_program
@@ -42,29 +46,29 @@ def log() -> RememberingLog:
 
 
 @pytest.fixture
-def records(tmp_path: Path) -> Iterator[FileRecords]:
-    records = open_records(tmp_path)
+def records(tmp_path: Path) -> Iterator[SqlLedger]:
+    records = ledger_in(tmp_path)
     yield records
     records.close()
 
 
-def _authority(records: FileRecords, log: RememberingLog, *signers: MemorySigner, **options: Any) -> Authority:
+def _authority(records: SqlLedger, log: RememberingLog, *signers: MemorySigner, **options: Any) -> Authority:
     return Authority(SignerRegistry(signers or (SIGNER,)), records, log, lambda: NOW, **options)
 
 
 def _one(authority: Authority, message: CertificatesRequest) -> CertificatesReply:
-    (reply,) = authority.answer(asked(message))
+    (reply,) = answer(authority, asked(message))
     assert isinstance(reply, CertificatesReply), reply
     return reply
 
 
 def _refused(authority: Authority, message: CertificatesRequest | SignerRequest) -> str:
-    (reply,) = authority.answer(asked(message))
+    (reply,) = answer(authority, asked(message))
     assert isinstance(reply, ErrorReply), reply
     return reply.code
 
 
-def test_a_reply_holds_what_a_chip_and_its_client_need(records: FileRecords, log: RememberingLog) -> None:
+def test_a_reply_holds_what_a_chip_and_its_client_need(records: SqlLedger, log: RememberingLog) -> None:
     reply = _one(_authority(records, log), request(SIGNER))
     device = CertificateDefinition.from_bytes(reply.device_definition)
     signer = CertificateDefinition.from_bytes(reply.signer_definition)
@@ -88,62 +92,60 @@ def test_a_reply_holds_what_a_chip_and_its_client_need(records: FileRecords, log
     assert NOW - begin < timedelta(hours=1)
 
 
-def test_openssl_accepts_the_chain(records: FileRecords, log: RememberingLog, tmp_path: Path) -> None:
+def test_openssl_accepts_the_chain(records: SqlLedger, log: RememberingLog, tmp_path: Path) -> None:
     openssl = require_program("openssl")
-    _one(_authority(records, log), request(SIGNER))
-    root = tmp_path / "root.pem"
-    root.write_text(ssl.DER_cert_to_PEM_cert(SIGNER.documents.root_certificate))
-    stem = tmp_path / "certs" / chip_serial(1).hex().upper()
-    command = [openssl, "verify", "-x509_strict", "-purpose", "sslclient", "-CAfile", str(root)]
-    files = ["-untrusted", f"{stem}_signer.pem", f"{stem}_device.pem"]
-    done = subprocess.run([*command, *files], capture_output=True, text=True, check=False)
+    reply = _one(_authority(records, log), request(SIGNER))
+    files = {"root": reply.root_certificate, "signer": reply.signer_certificate, "device": reply.device_certificate}
+    for name, certificate in files.items():
+        (tmp_path / name).write_text(ssl.DER_cert_to_PEM_cert(certificate))
+    command = [openssl, "verify", "-x509_strict", "-purpose", "sslclient", "-CAfile", "root"]
+    command += ["-untrusted", "signer", "device"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr + done.stdout
 
 
-def test_the_same_request_gets_the_same_reply_and_no_second_signature(
-    records: FileRecords, log: RememberingLog
-) -> None:
+def test_the_same_request_gets_the_same_reply_and_no_second_signature(records: SqlLedger, log: RememberingLog) -> None:
     signer = MemorySigner()
     authority = _authority(records, log, signer)
     first = _one(authority, request(signer))
-    again = authority.answer(asked(request(signer), request(signer), request(signer, existing_only=True)))
+    again = answer(authority, asked(request(signer), request(signer), request(signer, existing_only=True)))
     assert again == [first] * 3
     assert signer.signatures == 1
 
 
-def test_the_same_request_twice_in_one_batch_is_signed_once(records: FileRecords, log: RememberingLog) -> None:
+def test_the_same_request_twice_in_one_batch_is_signed_once(records: SqlLedger, log: RememberingLog) -> None:
     signer = MemorySigner()
-    replies = _authority(records, log, signer).answer(asked(request(signer), request(signer), request(signer, 2)))
+    replies = answer(_authority(records, log, signer), asked(request(signer), request(signer), request(signer, 2)))
     assert replies[0] == replies[1] != replies[2]
     assert signer.signatures == 2
-    assert len(records.find(chip_serial(1))) == 1
+    assert len(records_of(records, chip_serial(1))) == 1
 
 
-def test_two_keys_for_one_chip_in_one_batch_get_one_certificate(records: FileRecords, log: RememberingLog) -> None:
-    first, second = _authority(records, log).answer(asked(request(SIGNER), request(SIGNER, key=OTHER_KEY)))
+def test_two_keys_for_one_chip_in_one_batch_get_one_certificate(records: SqlLedger, log: RememberingLog) -> None:
+    first, second = answer(_authority(records, log), asked(request(SIGNER), request(SIGNER, key=OTHER_KEY)))
     assert isinstance(first, CertificatesReply)
     assert isinstance(second, ErrorReply)
     assert second.code == Code.CHIP_HAS_OTHER_KEY
 
 
-def test_another_key_is_refused_unless_that_is_allowed(records: FileRecords, log: RememberingLog) -> None:
+def test_another_key_is_refused_unless_that_is_allowed(records: SqlLedger, log: RememberingLog) -> None:
     first = _one(_authority(records, log), request(SIGNER))
     assert _refused(_authority(records, log), request(SIGNER, key=OTHER_KEY)) == Code.CHIP_HAS_OTHER_KEY
     rekeying = _authority(records, log, allow_rekey=True)
     second = _one(rekeying, request(SIGNER, key=OTHER_KEY))
     assert second.device_certificate != first.device_certificate
     assert _one(rekeying, request(SIGNER)) == first
-    assert [record.public_key for record in records.find(chip_serial(1))] == [CHIP_KEY, OTHER_KEY]
+    assert [record.public_key for record in records_of(records, chip_serial(1))] == [CHIP_KEY, OTHER_KEY]
 
 
-def test_another_signer_for_the_same_key_is_refused(records: FileRecords, log: RememberingLog) -> None:
+def test_another_signer_for_the_same_key_is_refused(records: SqlLedger, log: RememberingLog) -> None:
     other = MemorySigner()
     authority = _authority(records, log, SIGNER, other)
     _one(authority, request(SIGNER))
     assert _refused(authority, request(other)) == Code.CHIP_HAS_OTHER_SIGNER
 
 
-def test_existing_only_never_issues(records: FileRecords, log: RememberingLog) -> None:
+def test_existing_only_never_issues(records: SqlLedger, log: RememberingLog) -> None:
     signer = MemorySigner()
     authority = _authority(records, log, signer)
     assert _refused(authority, request(signer, existing_only=True)) == Code.NOT_ISSUED
@@ -154,7 +156,7 @@ def test_existing_only_never_issues(records: FileRecords, log: RememberingLog) -
 
 
 def test_stored_certificates_are_given_out_even_if_their_signer_is_gone(
-    records: FileRecords, log: RememberingLog
+    records: SqlLedger, log: RememberingLog
 ) -> None:
     signer = MemorySigner()
     first = _one(_authority(records, log, signer), request(signer))
@@ -162,29 +164,29 @@ def test_stored_certificates_are_given_out_even_if_their_signer_is_gone(
     assert _refused(_authority(records, log, SIGNER), request(signer, 2)) == Code.SIGNER_UNPLUGGED
 
 
-def test_requests_that_no_chip_makes_are_refused(records: FileRecords, log: RememberingLog) -> None:
+def test_requests_that_no_chip_makes_are_refused(records: SqlLedger, log: RememberingLog) -> None:
     authority = _authority(records, log)
     good = request(SIGNER)
     for zone in (bytes(128), b"\xff" * 128, config_zone(1, locked=False)):
         assert _refused(authority, dataclasses.replace(good, config_zone=zone)) == Code.REQUEST_INVALID
     for key in (bytes(64), b"\xff" * 64, CHIP_KEY[:63] + bytes([CHIP_KEY[63] ^ 1])):
         assert _refused(authority, dataclasses.replace(good, public_key=key)) == Code.REQUEST_INVALID
-    assert not records.find(chip_serial(1))
+    assert not records_of(records, chip_serial(1))
 
 
 @pytest.mark.parametrize("unique", [bytes(6), b"\xff" * 6])
-def test_a_serial_number_that_no_chip_has_is_refused(records: FileRecords, log: RememberingLog, unique: bytes) -> None:
+def test_a_serial_number_that_no_chip_has_is_refused(records: SqlLedger, log: RememberingLog, unique: bytes) -> None:
     zone = bytearray(config_zone(1))
     serial = b"\x01\x23" + unique + b"\xee"
     zone[0:4], zone[8:13] = serial[:4], serial[4:]
     message = dataclasses.replace(request(SIGNER), config_zone=bytes(zone))
     assert _refused(_authority(records, log), message) == Code.REQUEST_INVALID
-    assert not records.find(serial)
+    assert not records_of(records, serial)
 
 
 def test_a_key_is_certified_for_one_chip_only(tmp_path: Path, log: RememberingLog) -> None:
-    for start in (1, 2):
-        records = open_records(tmp_path, f"signing-{start}.tsv")
+    for _ in (1, 2):
+        records = ledger_in(tmp_path)
         authority = _authority(records, log)
         _one(authority, request(SIGNER))
         for number in range(2, 100):
@@ -192,12 +194,12 @@ def test_a_key_is_certified_for_one_chip_only(tmp_path: Path, log: RememberingLo
         assert _refused(_authority(records, log, allow_rekey=True), request(SIGNER, 2, key=CHIP_KEY)) == (
             Code.KEY_HAS_OTHER_CHIP
         )
+        assert [entry.kind for entry in records.entries(0, 10)] == ["issued"]
         records.close()
-    assert [path.name for path in (tmp_path / "certs").glob("*_device.pem")] == ["0123000000000001EE_device.pem"]
 
 
-def test_a_key_for_two_chips_in_one_batch_is_certified_for_the_first(records: FileRecords, log: RememberingLog) -> None:
-    first, second = _authority(records, log).answer(asked(request(SIGNER), request(SIGNER, 2, key=CHIP_KEY)))
+def test_a_key_for_two_chips_in_one_batch_is_certified_for_the_first(records: SqlLedger, log: RememberingLog) -> None:
+    first, second = answer(_authority(records, log), asked(request(SIGNER), request(SIGNER, 2, key=CHIP_KEY)))
     assert isinstance(first, CertificatesReply)
     assert isinstance(second, ErrorReply)
     assert (second.code, second.retryable) == (Code.KEY_HAS_OTHER_CHIP, False)
@@ -208,10 +210,10 @@ def test_the_key_of_a_ca_is_never_certified_for_a_chip(tmp_path: Path, log: Reme
     root, other = SigningKey(), MemorySigner()
     signer = MemorySigner(root=root)
     if ca == "a signer of an earlier start":
-        records = open_records(tmp_path)
+        records = ledger_in(tmp_path)
         _one(_authority(records, log, other), request(other, 5))
         records.close()
-    records = open_records(tmp_path, "signing-2.tsv")
+    records = ledger_in(tmp_path)
     authority = _authority(records, log, signer, *([other] if ca == "another signer" else []))
     key = {"the signer": signer.documents.signer_public_key, "the root": root.public_key}.get(ca)
     message = request(signer, key=key or other.documents.signer_public_key)
@@ -221,7 +223,7 @@ def test_the_key_of_a_ca_is_never_certified_for_a_chip(tmp_path: Path, log: Reme
     records.close()
 
 
-def test_with_a_product_set_other_configurations_get_no_certificate(records: FileRecords, log: RememberingLog) -> None:
+def test_with_a_product_set_other_configurations_get_no_certificate(records: SqlLedger, log: RememberingLog) -> None:
     product, other = bytearray(DEFAULT_608A), bytearray(DEFAULT_608A)
     other[20] ^= 1
     chip = bytearray(product)
@@ -230,22 +232,22 @@ def test_with_a_product_set_other_configurations_get_no_certificate(records: Fil
     message = dataclasses.replace(request(SIGNER), config_zone=bytes(chip))
     offer = SignerRequest(SIGNER.documents.signer_public_key, config_zone=bytes(product))
     assert _refused(_authority(records, log, zones=[bytes(other)]), offer) == Code.REQUEST_INVALID
-    (reply,) = _authority(records, log, zones=[bytes(other), bytes(product)]).answer(asked(offer))
+    (reply,) = answer(_authority(records, log, zones=[bytes(other), bytes(product)]), asked(offer))
     assert isinstance(reply, SignerReply), "before a chip is touched"
     authority = _authority(records, log, zones=[bytes(other)])
     assert _refused(authority, message) == Code.REQUEST_INVALID
     assert "bytes 20 differ" in log.lines[-1]
     assert _refused(authority, request(SIGNER)) == Code.REQUEST_INVALID
     assert "differ" in log.lines[-1]
-    assert not records.find(chip_serial(1))
+    assert not records_of(records, chip_serial(1))
     first = _one(_authority(records, log, zones=[bytes(other), bytes(product)]), message)
     assert _one(authority, message) == first, "recorded certificates are still given out"
 
 
-def test_a_signer_that_waits_for_its_password_does_not_sign(records: FileRecords, log: RememberingLog) -> None:
+def test_a_signer_that_waits_for_its_password_does_not_sign(records: SqlLedger, log: RememberingLog) -> None:
     signer = MemorySigner(password=b"secret")
     authority = _authority(records, log, signer)
-    (reply,) = authority.answer(asked(request(signer)))
+    (reply,) = answer(authority, asked(request(signer)))
     assert isinstance(reply, ErrorReply)
     assert (reply.code, reply.retryable) == (Code.SIGNER_NOT_READY, True)
     assert _refused(authority, SignerRequest(signer.documents.signer_public_key)) == Code.SIGNER_NOT_READY
@@ -253,9 +255,9 @@ def test_a_signer_that_waits_for_its_password_does_not_sign(records: FileRecords
     _one(authority, request(signer))
 
 
-def test_a_signer_request_tells_what_it_issues(records: FileRecords, log: RememberingLog) -> None:
+def test_a_signer_request_tells_what_it_issues(records: SqlLedger, log: RememberingLog) -> None:
     authority = _authority(records, log)
-    (offer,) = authority.answer(asked(SignerRequest(SIGNER.documents.signer_public_key)))
+    (offer,) = answer(authority, asked(SignerRequest(SIGNER.documents.signer_public_key)))
     assert isinstance(offer, SignerReply)
     reply = _one(authority, request(SIGNER))
     assert (offer.signer_certificate, offer.root_certificate) == (reply.signer_certificate, reply.root_certificate)
@@ -264,14 +266,14 @@ def test_a_signer_request_tells_what_it_issues(records: FileRecords, log: Rememb
 
 
 def test_a_full_disk_is_told_before_a_chip_is_touched(
-    records: FileRecords, log: RememberingLog, monkeypatch: pytest.MonkeyPatch
+    records: SqlLedger, log: RememberingLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     authority = _authority(records, log)
     question = SignerRequest(SIGNER.documents.signer_public_key)
     monkeypatch.setattr("atcaprov.durable_files.free_bytes", lambda place: ROOM_MIN - 1)
     assert _refused(authority, question) == Code.DISK_FULL
     monkeypatch.setattr("atcaprov.durable_files.free_bytes", lambda place: ROOM_MIN)
-    (offer,) = authority.answer(asked(question))
+    (offer,) = answer(authority, asked(question))
     assert isinstance(offer, SignerReply)
 
 
@@ -280,25 +282,23 @@ def test_a_full_disk_is_told_before_a_chip_is_touched(
     [((5, 7), False, 5), ((5, 7), True, 12), ((None, 7), True, 0), ((None, 7), False, 0), ((5, None), True, 0)],
 )
 def test_an_offer_tells_what_the_quotas_allow(
-    records: FileRecords, log: RememberingLog, left: tuple[int | None, ...], any_of_group: bool, told: int
+    records: SqlLedger, log: RememberingLog, left: tuple[int | None, ...], any_of_group: bool, told: int
 ) -> None:
     root = SigningKey()
     first, second = MemorySigner(root=root), MemorySigner(root=root, signer_id=b"\x00\x35")
     first.remaining, second.remaining = left
     authority = _authority(records, log, first, second)
-    (offer,) = authority.answer(asked(SignerRequest(first.documents.signer_public_key, any_of_group)))
+    (offer,) = answer(authority, asked(SignerRequest(first.documents.signer_public_key, any_of_group)))
     assert isinstance(offer, SignerReply)
     assert offer.certificates_left == told
     first.remaining = second.remaining = 0
     assert _refused(authority, SignerRequest(first.documents.signer_public_key, any_of_group)) == Code.QUOTA_USED_UP
 
 
-def test_an_offer_tells_whether_a_new_key_of_the_chip_would_be_refused(
-    records: FileRecords, log: RememberingLog
-) -> None:
+def test_an_offer_tells_whether_a_new_key_of_the_chip_would_be_refused(records: SqlLedger, log: RememberingLog) -> None:
     def told(serial: bytes, **options: Any) -> bool:
         question = SignerRequest(SIGNER.documents.signer_public_key, chip_serial=serial)
-        (offer,) = _authority(records, log, **options).answer(asked(question))
+        (offer,) = answer(_authority(records, log, **options), asked(question))
         assert isinstance(offer, SignerReply), offer
         return offer.new_key_refused
 
@@ -312,42 +312,51 @@ def test_an_offer_tells_whether_a_new_key_of_the_chip_would_be_refused(
 
 
 def test_a_chip_without_a_serial_number_is_refused_before_it_is_touched(
-    records: FileRecords, log: RememberingLog
+    records: SqlLedger, log: RememberingLog
 ) -> None:
     blank = SignerRequest(SIGNER.documents.signer_public_key, chip_serial=b"\x01\x23" + bytes(6) + b"\xee")
     assert _refused(_authority(records, log), blank) == Code.REQUEST_INVALID
 
 
-class FailingRecords(FileRecords):
-    """Records whose disk is full from some write on."""
+class FailingLedger(SqlLedger):
+    """A ledger whose disk fails at the n-th step from now on."""
 
-    full = False
+    steps = 0
 
-    def append(self, records: Sequence[IssuedRecord]) -> None:
-        if self.full:
-            raise self._fail(OSError(28, "No space left on device"))
-        super().append(records)
+    def commit(self, changes: Changes) -> Committed:
+        self.steps -= 1
+        if self.steps == 0:
+            self.failed = True
+            raise AtcaProvError("The ledger cannot be read or written: disk I/O error.", code=Code.RECORDS_FAILED)
+        return super().commit(changes)
 
 
-def test_when_the_records_fail_nothing_more_is_issued(tmp_path: Path, log: RememberingLog) -> None:
-    (tmp_path / "logs").mkdir()
-    records = FailingRecords(tmp_path, tmp_path / "logs" / "signing-1.tsv")
+@pytest.mark.parametrize("step_that_fails", ["the intent", "the result"])
+def test_the_first_error_of_the_ledger_ends_issuing(
+    records: SqlLedger, log: RememberingLog, step_that_fails: str
+) -> None:
+    """Not even stored certificates are sent: it cannot be proven that they are the ones that are on the disk."""
+    records.__class__ = FailingLedger
+    assert isinstance(records, FailingLedger)
     signer = MemorySigner()
     authority = _authority(records, log, signer)
-    first = _one(authority, request(signer))
-    records.full = True
-    replies = authority.answer(asked(request(signer, 2), request(signer), request(signer, 3)))
-    assert [getattr(reply, "code", None) for reply in replies] == [Code.RECORDS_FAILED, None, Code.RECORDS_FAILED]
-    assert replies[1] == first
-    records.full = False
-    before = signer.signatures
-    assert _refused(authority, request(signer, 4)) == Code.RECORDS_FAILED
-    assert signer.signatures == before
-    assert any("No space left on device" in line for line in log.lines if line.startswith("error"))
-    records.close()
+    _one(authority, request(signer))
+    records.steps = 1 if step_that_fails == "the intent" else 2
+    batch = asked(request(signer, 2), request(signer, 2), request(signer, 3), SignerRequest(CHIP_KEY), request(signer))
+    replies = answer(authority, batch)
+    codes = [getattr(reply, "code", None) for reply in replies]
+    if step_that_fails == "the intent":
+        assert codes == [Code.RECORDS_FAILED] * 5
+    else:
+        assert codes == [*[Code.RECORDS_FAILED] * 3, Code.SIGNER_UNKNOWN, None]
+    assert signer.signatures == (1 if step_that_fails == "the intent" else 3)
+    for later in (request(signer), request(signer, 4), SignerRequest(signer.documents.signer_public_key)):
+        assert _refused(authority, later) == Code.RECORDS_FAILED
+    assert signer.signatures == (1 if step_that_fails == "the intent" else 3)
+    assert any("disk I/O error" in line for line in log.lines)
 
 
-def test_a_signer_that_fails_spoils_only_its_own_request(records: FileRecords, log: RememberingLog) -> None:
+def test_a_signer_that_fails_spoils_only_its_own_request(records: SqlLedger, log: RememberingLog) -> None:
     class Broken(MemorySigner):
         def sign(self, digest: bytes) -> bytes:
             raise RuntimeError("the module was unplugged")
@@ -358,11 +367,11 @@ def test_a_signer_that_fails_spoils_only_its_own_request(records: FileRecords, l
 
     broken, wrong = Broken(), Wrong()
     authority = _authority(records, log, SIGNER, broken, wrong)
-    replies = authority.answer(asked(request(broken), request(wrong, 2), request(SIGNER, 3)))
+    replies = answer(authority, asked(request(broken), request(wrong, 2), request(SIGNER, 3)))
     assert [getattr(reply, "code", None) for reply in replies] == [Code.INTERNAL, Code.INTERNAL, None]
     assert any("unplugged" in line for line in log.lines)
-    assert not records.find(chip_serial(1))
-    assert not records.find(chip_serial(2))
+    assert not records_of(records, chip_serial(1))
+    assert not records_of(records, chip_serial(2))
 
 
 def test_a_signer_named_twice_or_unable_to_serve_is_found_at_the_start() -> None:
@@ -378,15 +387,15 @@ def test_a_signer_named_twice_or_unable_to_serve_is_found_at_the_start() -> None
         SignerRegistry([damaged])
 
 
-def test_log_names_device_and_signer_of_each_certificate_and_refusal(records: FileRecords, log: RememberingLog) -> None:
+def test_log_names_device_and_signer_of_each_certificate_and_refusal(records: SqlLedger, log: RememberingLog) -> None:
     authority = _authority(records, log)
-    authority.answer(asked(request(SIGNER), client="127.0.0.1:40001"))
-    authority.answer(asked(request(SIGNER), client="[::1]:40002"))
-    authority.answer(asked(request(SIGNER, key=OTHER_KEY), SignerRequest(CHIP_KEY), client="192.0.2.7:40003"))
+    answer(authority, asked(request(SIGNER), client="127.0.0.1:40001"))
+    answer(authority, asked(request(SIGNER), client="[::1]:40002"))
+    answer(authority, asked(request(SIGNER, key=OTHER_KEY), SignerRequest(CHIP_KEY), client="192.0.2.7:40003"))
     name = f"Signer ({SIGNER.serial.hex().upper()}, Example ATECC608A Signer)"
-    assert log.lines[0] == f"info: Device (0123000000000001EE) certified by {name}, asked by 127.0.0.1:40001."
-    assert log.lines[1] == "info: Device (0123000000000001EE) gets its stored certificates again, asked by [::1]:40002."
+    (first,) = records_of(records, chip_serial(1))
+    assert certified_text(first) == f"Device (0123000000000001EE) certified by {name}, asked by 127.0.0.1:40001."
+    assert log.lines[0] == "info: Device (0123000000000001EE) gets its stored certificates again, asked by [::1]:40002."
     refused = ", asked by 192.0.2.7:40003: "
-    assert log.lines[2].startswith(f"info: Device (0123000000000001EE) refused, chip-has-other-key{refused}This chip")
-    assert log.lines[3].startswith(f"info: Signer request refused, signer-unknown{refused}")
-    assert [record.client for record in records.find(chip_serial(1))] == ["127.0.0.1:40001"]
+    assert log.lines[1].startswith(f"info: Device (0123000000000001EE) refused, chip-has-other-key{refused}This chip")
+    assert log.lines[2].startswith(f"info: Signer request refused, signer-unknown{refused}")

@@ -22,22 +22,24 @@ from atcaprov.wire.messages import CertificatesReply, CertificatesRequest, Error
 from provisioning_server.issuing.authority import Authority
 from provisioning_server.issuing.requests import Request
 from provisioning_server.issuing.server_clock import ServerClock, check_clock
-from provisioning_server.records.accepted_clocks import FILE_NAME
-from provisioning_server.records.file_records import FileRecords
+from provisioning_server.ledger.changes import ClockAccepted
+from provisioning_server.ledger.entry_bodies import decode
+from provisioning_server.ledger.sql.sql_ledger import SqlLedger
 from provisioning_server.settings import Settings
 from provisioning_server.signers.registry import SignerRegistry
 from tests.support.in_memory_signer import NOW, MemorySigner
 from tests.support.issuing_without_sockets import IssuingLine, SlowSigner, refused
+from tests.support.ledgers import ledger_in, records_of
 from tests.support.programs import program, run
 from tests.support.server import ServerAddress, WireClient, server_environment, server_program
 from tests.support.server_parts import (
     CHIP_KEY,
     OTHER_KEY,
     RememberingLog,
+    answer,
     asked,
     chip_serial,
     config_zone,
-    open_records,
     request,
 )
 from tests.support.signer_folders import make_signer_folder
@@ -64,13 +66,13 @@ class Shift:
         self.now = NOW
         self.log = RememberingLog()
         self.starts = 0
-        self.records: FileRecords | None = None
+        self.records: SqlLedger | None = None
         self.start()
 
     def start(self, accept_clock: str | None = None, signers: Sequence[MemorySigner] = (SIGNER,)) -> None:
         self.stop()
         self.starts += 1
-        records = self.records = open_records(self.data, f"signing-{self.starts}.tsv")
+        records = self.records = ledger_in(self.data)
         clock = ServerClock(lambda: self.now, lambda: records.newest)
         check_clock(clock, records, accept_clock, self.log)
         self.authority = Authority(SignerRegistry(signers), records, self.log, lambda: self.now)
@@ -80,7 +82,7 @@ class Shift:
             self.records.close()
 
     def ask(self, message: Request) -> SignerReply | CertificatesReply | ErrorReply:
-        (reply,) = self.authority.answer(asked(message))
+        (reply,) = answer(self.authority, asked(message))
         assert isinstance(reply, SignerReply | CertificatesReply | ErrorReply)
         return reply
 
@@ -132,7 +134,7 @@ def test_a_clock_outside_the_signers_dates_refuses_before_a_chip_is_touched(
     assert f"The server's clock says {now:%Y-%m-%d %H:%M} UTC, but" in found.message
     assert says in found.message
     assert shift.records is not None
-    assert not shift.records.find(chip_serial(9))
+    assert not records_of(shift.records, chip_serial(9))
     shift.now = NOW
     assert shift.refusal() is None, "nothing of it stays"
 
@@ -168,14 +170,11 @@ def test_a_clock_that_is_accepted_is_recorded_and_stays_accepted(shift: Shift, t
     assert shift.refusal() is not None
     shift.start("clock was two years ahead, the firm's NTP server was wrong")
     assert shift.refusal(2) is None
-    header, line = (text.split("\t") for text in (tmp_path / FILE_NAME).read_text().splitlines())
-    found = dict(zip(header, line, strict=True))
-    assert found == {
-        "time": "2026-11-21T10:30:15Z",
-        "newest_record": "2028-11-20T10:30:15Z",
-        "signing_log": "signing-3.tsv",
-        "reason": "clock was two years ahead, the firm's NTP server was wrong",
-    }
+    assert _accepted(tmp_path) == [
+        ClockAccepted(
+            NOW.replace(microsecond=0), NOW + 2 * YEAR, "clock was two years ahead, the firm's NTP server was wrong"
+        )
+    ]
     assert any(line.startswith("warning: The clock was accepted") and "NTP" in line for line in shift.log.lines)
     for days in (0, 1):
         shift.now = NOW + timedelta(days=days)
@@ -212,16 +211,14 @@ def test_clock_that_needs_no_acceptance_is_not_recorded(shift: Shift, tmp_path: 
     shift.certify()
     shift.start("just in case")
     assert shift.log.lines[-1] == "info: The clock is not before the newest record: nothing was accepted."
-    assert not (tmp_path / FILE_NAME).exists()
+    assert _accepted(tmp_path) == []
 
 
-@pytest.mark.parametrize("content", ["", "garbage\n", "time\tnewest_record\tsigning_log\treason\nx\ty\tz\tr\n"])
-def test_a_damaged_file_of_accepted_clocks_stops_the_start_with_a_message(tmp_path: Path, content: str) -> None:
-    (tmp_path / FILE_NAME).write_text(content)
-    with pytest.raises(UsageError, match=r"clock-accepted\.tsv is damaged\. .* delete it"):
-        open_records(tmp_path)
-    (tmp_path / FILE_NAME).unlink()
-    open_records(tmp_path).close()
+def _accepted(data: Path) -> list[ClockAccepted]:
+    """Return what the ledger says of accepted clocks."""
+    with contextlib.closing(ledger_in(data)) as ledger:
+        events = [decode(entry.body.decode()) for entry in ledger.entries(0, 1000)]
+    return [event for event in events if isinstance(event, ClockAccepted)]
 
 
 @pytest.mark.parametrize("reason", ["", "  "])
@@ -261,7 +258,7 @@ def test_a_certificate_of_the_future_that_is_on_no_chip_is_replaced_for_the_same
     assert other.code == Code.CHIP_HAS_OTHER_KEY
     shift.start()
     assert shift.ask(again) == replies[0]
-    assert len(list((tmp_path / "certs").glob("*-2_device.pem"))) == 1
+    assert len(records_of(ledger_in(tmp_path), chip_serial(1))) == 2
 
 
 def test_a_certificate_of_the_future_that_may_be_on_the_chip_stays(shift: Shift) -> None:
@@ -305,7 +302,7 @@ def test_a_clock_that_is_set_back_while_a_module_signs_gives_no_certificate(
         slow.go_on.release()
         assert refused(waiting).code == Code.SERVER_CLOCK
         assert any("refused, server-clock" in text for text in line.log.lines)
-        assert not line.records.find(chip_serial(1))
+        assert not records_of(line.ledger, chip_serial(1))
 
 
 def test_the_offer_tells_the_time(shift: Shift) -> None:
@@ -409,7 +406,7 @@ def test_one_wrong_year_does_not_stop_a_server_permanently(tmp_path: Path) -> No
             assert isinstance(right, CertificatesReply)
             assert _begin(right) <= datetime.now(UTC) < _begin(wrong)
         assert server.stop() == 0
-    assert (tmp_path / "data" / FILE_NAME).read_text().splitlines()[1].endswith("\tthe clock was 400 days ahead")
+    assert [accepted.reason for accepted in _accepted(tmp_path / "data")] == ["the clock was 400 days ahead"]
     with server_program(*options) as server:
         assert run("provisioning-client", *client, "--port", server.address().port).returncode == 0
 

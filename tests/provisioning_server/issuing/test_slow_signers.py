@@ -15,7 +15,7 @@ from provisioning_server.log_names import label
 from tests.support.in_memory_signer import MemorySigner, SigningKey
 from tests.support.issuing_without_sockets import IssuingLine, SlowSigner, certificates, refused
 from tests.support.server import PATIENCE
-from tests.support.server_parts import CHIP_KEY, OTHER_KEY, chip_serial, request
+from tests.support.server_parts import CHIP_KEY, OTHER_KEY, request
 
 GONE = TransportError("The module was unplugged.")
 SPENT = DeviceError("Quota used up.", command="Sign", status=0x0F, code=Code.QUOTA_USED_UP)
@@ -48,7 +48,7 @@ def test_slow_signer_does_not_delay_others(make: Make) -> None:
     assert not waiting.done()
     slow.go_on.release()
     assert certificates(waiting).signer_certificate == slow.documents.signer_certificate
-    assert line.records.find(chip_serial(1))
+    assert line.records(1)
 
 
 def test_the_record_names_the_client_that_asked_first(make: Make) -> None:
@@ -58,7 +58,7 @@ def test_the_record_names_the_client_that_asked_first(make: Make) -> None:
     line.flush()
     slow.go_on.release()
     assert certificates(replies[0]) == certificates(replies[1])
-    assert [record.client for record in line.records.find(chip_serial(1))] == ["192.0.2.7:40001"]
+    assert [record.client for record in line.records(1)] == ["192.0.2.7:40001"]
 
 
 def test_two_requests_for_one_chip_at_once_are_signed_once(make: Make) -> None:
@@ -71,7 +71,7 @@ def test_two_requests_for_one_chip_at_once_are_signed_once(make: Make) -> None:
     assert replies == [replies[0]] * 4
     assert slow.signatures == 1
     assert line.certify(request(slow)) == replies[0]
-    assert len(line.records.find(chip_serial(1))) == 1
+    assert len(line.records(1)) == 1
 
 
 def test_a_key_that_is_being_certified_for_a_chip_is_refused_for_another(make: Make) -> None:
@@ -92,7 +92,7 @@ def test_another_key_of_a_chip_waits_and_is_refused(make: Make) -> None:
     slow.go_on.release()
     certificates(first)
     assert refused(second).code == Code.CHIP_HAS_OTHER_KEY
-    assert [record.public_key for record in line.records.find(chip_serial(1))] == [CHIP_KEY]
+    assert [record.public_key for record in line.records(1)] == [CHIP_KEY]
 
 
 def test_request_behind_a_failed_job_is_decided_again(make: Make) -> None:
@@ -121,7 +121,7 @@ def test_a_group_shares_the_work_in_the_order_of_the_requests(make: Make, group:
     certificates(asked[3])
     assert (first.signatures, second.signatures) == (3, 0)
     second.go_on.release(4)
-    ids = {line.records.find(chip_serial(number))[0].signer_id for number in (1, 2) if certificates(asked[number - 1])}
+    ids = {line.records(number)[0].signer_id for number in (1, 2) if certificates(asked[number - 1])}
     assert ids == {first.signer_id, second.signer_id}
 
 
@@ -229,7 +229,7 @@ def test_without_another_signer_every_request_is_refused_and_nothing_is_recorded
     assert [refused(each) for each in asked] == [reply] * 3
     assert refused(line.ask(request(slow, 4))) == reply
     assert refused(line.ask(SignerRequest(slow.documents.signer_public_key))) == reply
-    assert not any(line.records.find(chip_serial(number)) for number in (1, 2, 3, 4))
+    assert not any(line.records(number) for number in (1, 2, 3, 4))
     line.unplug(slow)
     slow.fault = None
     line.plug(slow)
@@ -276,7 +276,6 @@ def test_a_group_is_known_from_the_records_after_a_restart(
     second.go_on.release()
     with IssuingLine(tmp_path / "a", [first]) as line:
         reply = line.certify(request(first))
-    (tmp_path / "a" / "logs" / "signing-1.tsv").rename(tmp_path / "a" / "logs" / "signing-0.tsv")
     with IssuingLine(tmp_path / "a", [second]) as line:
         assert line.certify(request(second, any_of_group=True)) == reply
         assert refused(line.ask(request(second))).code == Code.CHIP_HAS_OTHER_SIGNER
@@ -285,9 +284,7 @@ def test_a_group_is_known_from_the_records_after_a_restart(
 
 
 def restarted(data: Path, *signers: MemorySigner) -> IssuingLine:
-    """A line over the records of an earlier one."""
-    last = data / "logs" / "signing-1.tsv"
-    last.rename(data / "logs" / f"signing-0-{len(list(last.parent.iterdir()))}.tsv")
+    """A line over the ledger of an earlier one."""
     return IssuingLine(data, signers)
 
 
@@ -366,8 +363,8 @@ def test_stop_refuses_waiting_requests_and_records_those_being_signed(tmp_path: 
     slow.go_on.release()
     line.stop()
     certificates(asked[0])
-    assert line.records.find(chip_serial(1))
-    line.records.close()
+    assert line.records(1)
+    line.ledger.close()
 
 
 def test_a_signer_without_work_rests_once_and_works_on(tmp_path: Path) -> None:

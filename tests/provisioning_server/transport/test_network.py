@@ -56,7 +56,7 @@ def test_64_clients_with_the_same_chip_get_the_same_certificate(tmp_path: Path) 
     def client(_: int) -> object:
         with WireClient(address) as wire:
             together.wait(PATIENCE)
-            return wire.ask(request(signer))
+            return wire.certificates(request(signer))
 
     with running_server(signer, tmp_path) as address, ThreadPoolExecutor(CLIENTS) as pool:
         replies = list(pool.map(client, range(CLIENTS)))

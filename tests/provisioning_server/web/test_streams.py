@@ -11,6 +11,7 @@ from atcaprov.web.logins import Logins
 from provisioning_server.passwords.unlock_service import UnlockService
 from provisioning_server.signers.registry import SignerRegistry
 from provisioning_server.web import routes as pages
+from provisioning_server.web.health import HealthCheck
 from provisioning_server.web.live_updates import LiveSigners
 from provisioning_server.web.routes import PageParts, Pages
 from provisioning_server.web.views import SignerOverview
@@ -22,9 +23,10 @@ def test_pages_that_are_opened_all_at_once_are_bounded_too(monkeypatch: pytest.M
     registry, log, logins = SignerRegistry(), RememberingLog(), Logins()
     unlock_service = UnlockService(registry, log)
     live = LiveSigners(list)
+    health = HealthCheck(registry, lambda _: None, str)
     overview = SignerOverview(registry, unlock_service, lambda _: None)
     application = Pages(
-        PageParts(overview, live, unlock_service, logins, log, lambda: None, cookie_name="login", tls=False)
+        PageParts(overview, live, unlock_service, health, logins, log, lambda: None, cookie_name="login", tls=False)
     ).application()
     session = logins.log_in(logins.code)
     assert session is not None

@@ -12,8 +12,8 @@ import pytest
 from atcaprov import Code, UsageError
 from atcaprov.wire.messages import ErrorReply
 from provisioning_server import rejections
+from provisioning_server.ledger.store import SignerTally
 from provisioning_server.passwords.unlock_service import UnlockService
-from provisioning_server.records.file_records import Tally
 from provisioning_server.signers.registry import SignerRegistry
 from provisioning_server.web.live_updates import LiveSigners, snapshot, summary
 from provisioning_server.web.views import SignerOverview, SignerState, SignerView
@@ -36,7 +36,7 @@ class Bench:
 
     def __init__(self, *signers: MemorySigner) -> None:
         self.registry = SignerRegistry(signers)
-        self.tallies: dict[bytes, Tally] = {}
+        self.tallies: dict[bytes, SignerTally] = {}
         self.unusable: dict[str, str] = {}
         self.now = 100.0
         self.unlock_service = UnlockService(self.registry, RememberingLog(), clock=lambda: self.now)
@@ -167,7 +167,9 @@ def test_unprintable_characters_are_shown_as_question_marks() -> None:
 def test_what_was_issued_is_shown() -> None:
     signer = MemorySigner()
     bench = Bench(signer)
-    bench.tallies[signer.serial] = Tally(1234, chip_serial(9), datetime(2026, 11, 21, 10, 30, 15, tzinfo=UTC))
+    bench.tallies[signer.serial] = SignerTally(
+        1234, 0, 0, 0, chip_serial(9), datetime(2026, 11, 21, 10, 30, 15, tzinfo=UTC)
+    )
     assert bench.view().issued == "1,234"
     assert bench.view().last == "0123000000000009EE, 2026-11-21 10:30:15 UTC"
 

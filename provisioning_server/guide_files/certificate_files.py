@@ -1,9 +1,8 @@
 """The certs folder: the full certificates of each device and of its signer, as PEM.
 
 `01234038D92CA571EE_device.pem` and `01234038D92CA571EE_signer.pem`, named by the chip's serial number; a further
-certificate of the same chip gets `-2`, `-3` behind the number. The files are read-only and made from the signing log,
-which is the record: one that is missing, or that holds anything else, is made again at the next start. One that no
-record stands for is the trace of a lost record, and never touched.
+certificate of the same chip gets `-2`, `-3` behind the number. The files are read-only and made from the ledger, which
+is the record. Other files in the folder are never touched.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import os
-import re
 import stat
 import sys
 from pathlib import Path
@@ -24,7 +22,6 @@ READ_ONLY: Final = 0o444
 _BEGIN: Final = b"-----BEGIN CERTIFICATE-----\n"
 _END: Final = b"-----END CERTIFICATE-----\n"
 _LINE: Final = 64  # RFC 7468, section 2
-_NAME: Final = re.compile(r"[0-9A-F]{18}(-[0-9]+)?_(device|signer)\.pem")
 
 
 class CertificateFiles:
@@ -33,23 +30,17 @@ class CertificateFiles:
     def __init__(self, folder: Path) -> None:
         self._folder = f"{folder}{os.sep}"
         self._signer_files: dict[bytes, str] = {}
-        self._unrecorded = {name for name in os.listdir(folder) if _NAME.fullmatch(name)}  # noqa: PTH208 - names only
 
     def restore(self, record: IssuedRecord, number: int, signer_certificate: bytes) -> bool:
-        """Make the files of an earlier record again if they differ from it; return whether they did."""
+        """Make the files of a record unless they are there with its bytes; return whether they were made."""
         name = _name(record, number)
         files = {f"{name}_signer.pem": signer_certificate, f"{name}_device.pem": record.certificate}
-        self._unrecorded.difference_update(files)
         wrong = [file for file, certificate in files.items() if not _holds(f"{self._folder}{file}", pem(certificate))]
         if wrong:
             for file in files:
                 _remove(f"{self._folder}{file}")
             self.write(record, number, signer_certificate)
         return bool(wrong)
-
-    def unrecorded(self) -> list[str]:
-        """Return the names of the files from before the start that belong to no record."""
-        return sorted(self._unrecorded)
 
     def write(self, record: IssuedRecord, number: int, signer_certificate: bytes) -> None:
         """Write a device's certificates, the chip's `number`-th (from 1); raises OSError and leaves no partial file."""

@@ -1,0 +1,326 @@
+"""Certificates from the application to the reply: decided, intended, signed, recorded. Each in a step of the authority.
+
+A signer never sees a digest whose intent is not on the disk, and no client a certificate whose record is not. Further
+applications for a chip wait while a certificate for it is in progress, and are decided then.
+"""
+
+from __future__ import annotations
+
+import functools
+import secrets
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final, Protocol
+
+from atcaprov.certs.issued_record import IssuedRecord
+from atcaprov.chip.memory_map import REVISION, serial_number
+from atcaprov.chip.parts import REVISION_SIZE
+from atcaprov.errors import AtcaProvError
+from atcaprov.log import Log
+from atcaprov.wire.messages import CHALLENGE_SIZE, CertificatesRequest, ErrorReply
+from provisioning_server import rejections
+from provisioning_server.guide_files.issued_entries import IssuedEntry
+from provisioning_server.issuing.in_progress import InProgress, Step
+from provisioning_server.issuing.issuance import Prepared, certificates_reply, finish, prepare
+from provisioning_server.issuing.request_rules import RequestRules, check_locked_chip
+from provisioning_server.issuing.requests import Application, ClientRequest
+from provisioning_server.issuing.server_clock import ServerClock
+from provisioning_server.issuing.signing_queue import (
+    Signed,
+    SignerEvent,
+    SigningBegins,
+    SigningFailed,
+    SigningJob,
+)
+from provisioning_server.ledger.changes import NO_CERTIFICATE, GivenChallenge, Intent, Issued, Lost
+from provisioning_server.ledger.store import Ledger, StoredCertificate, TreeHead
+from provisioning_server.log_names import by_text, device_text
+from provisioning_server.records.signer_documents import SignerDocuments
+from provisioning_server.signers.registry import SignerRegistry
+from provisioning_server.signers.signer import Signer
+
+OTHER_SERVER_TRIES: Final = 100
+"""How often a chip is looked at again while another server has an intent for it."""
+
+
+class SlowSigners(Protocol):
+    """Takes jobs for slow signers."""
+
+    def put(self, job: SigningJob) -> None:
+        """Queue a job; what happens to it comes back as `SignerEvent`."""
+
+    def give_back(self, job: SigningJob) -> None:
+        """Put a job first in the queue: a signer took it and could not do it."""
+
+
+class Certification:
+    """The certificates in progress. `server` names this server among all of the ledger."""
+
+    def __init__(
+        self,
+        signers: SignerRegistry,
+        ledger: Ledger,
+        rules: RequestRules,
+        clock: ServerClock,
+        log: Log,
+        *,
+        server: str,
+        slow_signers: SlowSigners | None,
+    ) -> None:
+        self._signers = signers
+        self._ledger = ledger
+        self._rules = rules
+        self._clock = clock
+        self._log = log
+        self._server = server
+        self._slow_signers = slow_signers
+        self._kept: set[str] = set()
+        self._in_progress = InProgress()
+        self._again: list[Application] = []
+        self._later: list[Application] = []
+        self._to_sign: list[tuple[Application, Prepared, Signer]] = []
+        for documents in ledger.known_documents():
+            signers.remember(documents)
+            self._kept.add(documents.document_id)
+
+    @property
+    def to_decide(self) -> list[ClientRequest]:
+        """Return the requests that the next step decides again."""
+        return [application.asked for application in self._again]
+
+    @property
+    def elsewhere(self) -> bool:
+        """Return whether applications wait for another server."""
+        return bool(self._later)
+
+    def abandon(self) -> list[ClientRequest]:
+        """Forget all applications, and return their requests: nothing can be recorded any more."""
+        applications = [*self._in_progress, *self._again, *self._later]
+        self._in_progress = InProgress()
+        self._again, self._later, self._to_sign = [], [], []
+        return [application.asked for application in applications]
+
+    def begin(self, asked: ClientRequest, request: CertificatesRequest, step: Step) -> None:
+        """Decide on a request."""
+        chip_serial = serial_number(request.config_zone)
+        refused = check_locked_chip(request, chip_serial)
+        application = Application(asked, request, chip_serial)
+        if refused is not None:
+            self._refuse(application, refused, step)
+        else:
+            self._consider(application, step)
+
+    def go_on(self, step: Step) -> None:
+        """Decide on the applications that waited for another one."""
+        again, self._again = self._again, []
+        for application in again:
+            step.asked.append(application.asked)
+            self._consider(application, step)
+
+    def look_elsewhere(self) -> None:
+        """Let the next `go_on` decide again on what waits for another server."""
+        self._again += self._later
+        self._later = []
+
+    def take(self, event: SignerEvent, step: Step) -> None:
+        """Take what happened to a job of a slow signer."""
+        application = self._in_progress.first(event.job.chip_serial)
+        if application is None or application.request is not event.job.request:  # it was abandoned
+            if isinstance(event, SigningBegins):
+                event.permit.refuse()
+        elif isinstance(event, SigningBegins):
+            self._intend_slowly(application, event, step)
+        elif isinstance(event, Signed):
+            self._take_signed(application, event, step)
+        elif isinstance(event, SigningFailed):
+            self._take_failed(application, event, step)
+        else:
+            self._refuse(application, event.refusal, step)
+            self._end(application)
+
+    def sign(self, following: Step) -> None:
+        """Sign what the step was written for; the step that follows writes the results."""
+        to_sign, self._to_sign = self._to_sign, []
+        for application, prepared, signer in to_sign:
+            try:
+                record = finish(prepared, signer)
+            except Exception as error:  # a signer may raise anything; the others get their certificates
+                self._lose(application, None, _text(error), self._failed(error), following)
+            else:
+                self._add_issued(application, record, following)
+
+    def _consider(self, application: Application, step: Step) -> None:
+        try:
+            refused = self._decide(application, step)
+        except Exception as error:  # of this application alone, unless the ledger has failed
+            if self._ledger.failed:
+                raise
+            refused = self._failed(error)
+        if refused is not None:
+            self._refuse(application, refused, step)
+
+    def _decide(self, application: Application, step: Step) -> ErrorReply | None:
+        """Send the stored certificates, intend new ones, or wait; return why nothing of that can be done."""
+        request, chip_serial = application.request, application.chip_serial
+        if chip_serial in self._in_progress:
+            self._in_progress.wait(application)
+            return None
+        decision = self._rules.decide(request, chip_serial, step.known, self._in_progress)
+        if isinstance(decision, ErrorReply):
+            return decision
+        if isinstance(decision, StoredCertificate):
+            self._send_again(application, decision, step)
+            return None
+        self._keep_named(request, step)
+        earlier = step.known.of_chip(chip_serial)
+        application.last_index = earlier[-1].index if earlier else NO_CERTIFICATE
+        quick = next((signer for signer in decision if not signer.slow), None)
+        if quick is None:
+            self._in_progress.begin(application)
+            assert self._slow_signers is not None, "a slow signer without its thread"
+            self._slow_signers.put(SigningJob(request, chip_serial, self._rules.group(request)))
+            return None
+        prepared = prepare(quick, request.public_key, chip_serial, self._clock.now())
+        self._in_progress.begin(application)
+        opened = functools.partial(self._to_sign.append, (application, prepared, quick))
+        self._intend(application, prepared, quick, step, opened, lambda: None)
+        return None
+
+    def _intend(
+        self,
+        application: Application,
+        prepared: Prepared,
+        signer: Signer,
+        step: Step,
+        opened: Callable[[], None],
+        refused: Callable[[], None],
+    ) -> None:
+        self._keep(signer.documents, step)
+        application.intent = Intent(
+            chip_serial=application.chip_serial,
+            public_key=application.request.public_key,
+            signer_serial=signer.serial,
+            signer_key=signer.documents.signer_public_key,
+            documents=signer.documents.document_id,
+            time=prepared.time,
+            unsigned=prepared.pending.unsigned,
+            server=self._server,
+            client=application.asked.client,
+            last_index=application.last_index,
+        )
+
+        def look_again() -> None:
+            refused()
+            self._look_again(application, step)
+
+        step.add_intent(application.intent, opened, look_again)
+
+    def _intend_slowly(self, application: Application, event: SigningBegins, step: Step) -> None:
+        doubt = self._clock.doubt(event.signer.documents)
+        if doubt is not None:  # of another one of the group than was looked at before, or the clock was set meanwhile
+            event.permit.refuse()
+            self._refuse(application, doubt, step)
+            self._end(application)
+            return
+        self._intend(application, event.prepared, event.signer, step, event.permit.grant, event.permit.refuse)
+
+    def _take_signed(self, application: Application, event: Signed, step: Step) -> None:
+        doubt = self._clock.doubt(event.signer.documents)
+        if doubt is None:
+            self._add_issued(application, event.record, step)
+        else:  # the clock was set back while it signed
+            self._lose(application, True, doubt.message, doubt, step)
+
+    def _take_failed(self, application: Application, event: SigningFailed, step: Step) -> None:
+        """Record that the signature is lost; then another signer of the group may do the job."""
+        assert self._slow_signers is not None
+        give_back = functools.partial(self._slow_signers.give_back, event.job)
+        step.add_event(self._lost_intent(application, event.signed, event.reason), lambda _, __: give_back())
+
+    def _look_again(self, application: Application, step: Step) -> None:
+        """Decide again: another server issues for the chip or the key, or has just done so."""
+        application.refusals += 1
+        behind = self._in_progress.end(application)
+        if application.refusals > OTHER_SERVER_TRIES:
+            self._refuse(application, rejections.OTHER_SERVER, step)
+        elif application.refusals == 1:
+            self._again.append(application)
+        else:
+            self._later.append(application)
+        self._again += behind
+
+    def _add_issued(self, application: Application, record: IssuedRecord, step: Step) -> None:
+        record = _as_asked(record, application)
+        challenge = secrets.token_bytes(CHALLENGE_SIZE)
+        documents = self._ledger.documents(record.documents)
+
+        def written(index: int, _: TreeHead) -> None:
+            step.issued.append(IssuedEntry(index, record, application.last_index == NO_CERTIFICATE))
+            step.reply(application.asked, certificates_reply(record, documents, challenge))
+            self._end(application)
+
+        step.add_event(Issued(record, challenge), written)
+
+    def _lose(
+        self, application: Application, signed: bool | None, reason: str, refusal: ErrorReply, step: Step
+    ) -> None:
+        def written(_: int, __: TreeHead) -> None:
+            self._refuse(application, refusal, step)
+            self._end(application)
+
+        step.add_event(self._lost_intent(application, signed, reason), written)
+
+    def _lost_intent(self, application: Application, signed: bool | None, reason: str) -> Lost:
+        assert application.intent is not None
+        return Lost(application.intent, self._clock.now(), signed, reason)
+
+    def _send_again(self, application: Application, stored: StoredCertificate, step: Step) -> None:
+        by = by_text(application.asked.client)
+        self._log.info(f"{device_text(application.chip_serial)} gets its stored certificates again{by}.")
+        challenge = secrets.token_bytes(CHALLENGE_SIZE)
+        reply = certificates_reply(stored.record, self._ledger.documents(stored.record.documents), challenge)
+        step.add_challenge(
+            GivenChallenge(challenge, stored.index, self._clock.now()),
+            functools.partial(step.reply, application.asked, reply),
+        )
+
+    def _keep_named(self, request: CertificatesRequest, step: Step) -> None:
+        """Keep the documents of the signer that a client names: another one of its group may sign.
+
+        So its group is known after a restart, too.
+        """
+        named = self._signers.documents_of(request.signer_public_key)
+        if request.any_of_group and named is not None:
+            self._keep(named, step)
+
+    def _keep(self, documents: SignerDocuments, step: Step) -> None:
+        if documents.document_id not in self._kept:
+            self._kept.add(documents.document_id)
+            step.add_documents(documents)
+
+    def _end(self, application: Application) -> None:
+        self._again += self._in_progress.end(application)
+
+    def _refuse(self, application: Application, refusal: ErrorReply, step: Step) -> None:
+        asked = application.asked
+        self._log.info(
+            f"{device_text(application.chip_serial)} refused, {refusal.code}{by_text(asked.client)}: {refusal.message}"
+        )
+        step.reply(asked, refusal)
+
+    def _failed(self, error: Exception) -> ErrorReply:
+        self._log.error(f"A request failed: {_text(error)}")
+        return rejections.INTERNAL
+
+
+def _as_asked(record: IssuedRecord, application: Application) -> IssuedRecord:
+    """Add to a record who asked for it, and the part that the chip reports."""
+    request = application.request
+    revision = request.revision.to_bytes(REVISION_SIZE, "big") if request.revision else b""
+    return replace(
+        record, client=application.asked.client, revision=revision, config_revision=request.config_zone[REVISION]
+    )
+
+
+def _text(error: Exception) -> str:
+    return str(error) if isinstance(error, AtcaProvError) else repr(error)

@@ -1,0 +1,54 @@
+"""What a start finds in its data folder: a ledger, records of an older version, or nothing; and the guide's files."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from atcaprov.errors import Code, UsageError
+from atcaprov.log import Log
+from provisioning_server.folder_import.import_folder import import_folder, needs_import
+from provisioning_server.guide_files.guide_files import GuideFiles
+from provisioning_server.guide_files.progress import FILE_NAME as PROGRESS_FILE
+from provisioning_server.guide_files.writer import GuideFilesWriter
+from provisioning_server.ledger.open_ledger import FILE_NAME, open_ledger
+from provisioning_server.ledger.sql.sql_ledger import SqlLedger
+from provisioning_server.ledger.store import Ledger
+from provisioning_server.records.data_folder import DataFolder
+
+
+def open_or_import(folder: DataFolder, now: datetime, log: Log) -> SqlLedger:
+    """Open the ledger of a data folder; make it of the records of an older version, or anew.
+
+    Raises:
+        UsageError: RECORD_MISSING if there was a ledger, and it is gone; and as `import_folder`, `open_ledger`.
+        AtcaProvError: RECORDS_FAILED.
+    """
+    path = folder.path / FILE_NAME
+    if needs_import(folder.path):
+        progress = folder.logs / PROGRESS_FILE
+        if progress.exists():
+            raise UsageError(
+                f"The ledger {path} is missing.",
+                advice=f"Put it back, or restore it from a backup. If it is permanently lost, delete {progress}: then a"
+                " new one is made of the signing logs, without reports and proofs.",
+                code=Code.RECORD_MISSING,
+            )
+        imported = import_folder(folder.path, now)
+        log.info(f"The records of {imported.certificates} certificates were imported into the new ledger {path}.")
+    return open_ledger(path, now)
+
+
+def guide_files_writer(folder: DataFolder, ledger: Ledger, log: Log) -> GuideFilesWriter:
+    """Return the writer of the guide's files, which does not run yet.
+
+    Raises:
+        UsageError: RECORD_MISSING if the files show that the ledger is older than they are; FILE_UNREADABLE.
+    """
+    try:
+        return GuideFilesWriter(GuideFiles(folder, ledger, log), ledger, log)
+    except OSError as error:
+        raise UsageError(
+            f"The folder {folder.logs} cannot be read: {error.strerror}.",
+            advice="Check the permissions of the data folder.",
+            code=Code.FILE_UNREADABLE,
+        ) from error

@@ -1,0 +1,105 @@
+"""A ledger that is older than the files that were made from it, or gone: the start is refused, and nothing is lost."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from atcaprov import Code
+from atcaprov.wire.messages import CertificatesReply, CertificatesRequest
+from signer_module.on_files.signer_folder import SignerFolder
+from tests.support.in_memory_signer import SigningKey
+from tests.support.server import WireClient, server_program
+from tests.support.server_parts import config_zone
+from tests.support.signer_folders import make_signer_folder
+
+pytestmark = pytest.mark.slow
+
+KEYS = [SigningKey().public_key for _ in range(4)]
+
+
+@pytest.fixture
+def signer(tmp_path: Path) -> SignerFolder:
+    return make_signer_folder(tmp_path)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+def issue(signer: SignerFolder, data: Path, *numbers: int) -> list[CertificatesReply]:
+    with server_program("--signer", signer.path, "--data", data) as server, WireClient(server.address()) as client:
+        chips = [CertificatesRequest(config_zone(number), KEYS[number], signer.public_key) for number in numbers]
+        replies = [client.certificates(chip) for chip in chips]
+        assert server.stop() == 0
+    return replies
+
+
+def refused_start(signer: SignerFolder, data: Path) -> str:
+    with server_program("--signer", signer.path, "--data", data) as server:
+        assert server.finish() == 2
+    assert "Traceback" not in server.errors
+    assert f"[{Code.RECORD_MISSING}]" in server.errors
+    return " ".join(server.errors.split())
+
+
+def test_an_older_ledger_is_refused_and_the_newest_one_works_again(signer: SignerFolder, data: Path) -> None:
+    """As the advice says."""
+    first = issue(signer, data, 1)
+    ledger = data / "ledger.sqlite3"
+    shutil.copy(ledger, data / "backup")
+    second = issue(signer, data, 2)
+    shutil.copy(ledger, data / "newest")
+    shutil.copy(data / "backup", ledger)
+    errors = refused_start(signer, data)
+    assert "The ledger is older than the signing logs. Put the newest ledger back" in errors
+    shutil.copy(data / "newest", ledger)
+    assert issue(signer, data, 1, 2) == first + second
+
+
+def test_an_older_ledger_can_be_accepted(signer: SignerFolder, data: Path) -> None:
+    """By the other advice of the message."""
+    first = issue(signer, data, 1)
+    shutil.copy(data / "ledger.sqlite3", data / "backup")
+    issue(signer, data, 2)
+    shutil.copy(data / "backup", data / "ledger.sqlite3")
+    assert f"and the files signing-*.tsv out of {data / 'logs'}" in refused_start(signer, data)
+    moved = [data / "logs" / "guide-files.json", *(data / "logs").glob("signing-*.tsv")]
+    for path in moved:
+        path.rename(data / path.name)
+    assert issue(signer, data, 1) == first
+    issue(signer, data, 3)
+
+
+def test_a_ledger_that_is_gone_is_not_made_anew_from_the_signing_logs(signer: SignerFolder, data: Path) -> None:
+    """They lack proofs and reports; so an operator has to decide."""
+    first = issue(signer, data, 1)
+    ledger = data / "ledger.sqlite3"
+    ledger.rename(data / "elsewhere")
+    assert f"The ledger {ledger} is missing. Put it back" in refused_start(signer, data)
+    (data / "elsewhere").rename(ledger)
+    assert issue(signer, data, 1) == first
+
+
+def test_a_ledger_that_is_lost_for_good_is_made_of_the_signing_logs(signer: SignerFolder, data: Path) -> None:
+    """By the other advice of the message."""
+    first = issue(signer, data, 1)
+    (data / "ledger.sqlite3").unlink()
+    assert f"delete {data / 'logs' / 'guide-files.json'}" in refused_start(signer, data)
+    (data / "logs" / "guide-files.json").unlink()
+    assert issue(signer, data, 1) == first
+
+
+def test_signing_logs_and_certificate_files_may_be_moved_and_come_again(signer: SignerFolder, data: Path) -> None:
+    """They are not the record any more."""
+    first = issue(signer, data, 1)
+    for log in (data / "logs").glob("signing-*.tsv"):
+        log.rename(log.with_suffix(".moved"))
+    shutil.rmtree(data / "certs")
+    assert issue(signer, data, 1) == first
+    assert len(list((data / "certs").glob("*_device.pem"))) == 1
+    (log,) = (data / "logs").glob("signing-*.tsv")
+    assert len(log.read_text().splitlines()) == 1, "what was moved is not written again"
