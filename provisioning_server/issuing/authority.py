@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from atcaprov.chip.memory_map import serial_number
-from atcaprov.errors import AtcaProvError
+from atcaprov.errors import AtcaProvError, Board
 from atcaprov.log import Log
 from atcaprov.wire.messages import CertificatesRequest, ErrorReply, ReportRequest, SignerRequest
 from provisioning_server import rejections
@@ -20,10 +20,12 @@ from provisioning_server.guide_files.issued_entries import IssuedEntry
 from provisioning_server.issuing.certification import Certification, SlowSigners
 from provisioning_server.issuing.in_progress import Step
 from provisioning_server.issuing.lost_intents import lost_intents
+from provisioning_server.issuing.report_rules import ReportRules, report_reply
 from provisioning_server.issuing.request_rules import RequestRules
 from provisioning_server.issuing.requests import ClientRequest, Delivery, Item
 from provisioning_server.issuing.server_clock import ServerClock
 from provisioning_server.issuing.signing_queue import SigningBegins
+from provisioning_server.ledger.changes import Reported
 from provisioning_server.ledger.store import Known, Ledger
 from provisioning_server.log_names import by_text, device_text
 from provisioning_server.rejections import rejection
@@ -31,6 +33,10 @@ from provisioning_server.signers.registry import SignerRegistry
 
 ELSEWHERE_SECONDS: Final = 0.05
 """Between two looks at a chip for which another server issues."""
+
+
+def _no_checkpoint() -> bytes:
+    return b""
 
 
 class IssuedListener(Protocol):
@@ -53,11 +59,13 @@ class Authority:
         server: str = "",
         slow_signers: SlowSigners | None = None,
         listener: IssuedListener | None = None,
+        checkpoint: Callable[[], bytes] = _no_checkpoint,
         allow_rekey: bool = False,
         zones: Sequence[bytes] = (),
     ) -> None:
         """Log the intents of this server that have no result; raises AtcaProvError RECORDS_FAILED.
 
+        `checkpoint` returns a signed note about the newest head of the ledger, or no bytes.
         `server` names this one among all of a ledger; `zones` are the configuration zones (128 bytes) of the products,
         if only these are served.
         """
@@ -69,6 +77,8 @@ class Authority:
         self._certification = Certification(
             signers, ledger, self._rules, checked_clock, log, server=server, slow_signers=slow_signers
         )
+        self._report_rules = ReportRules(ledger, clock)
+        self._checkpoint = checkpoint
         self._failure: ErrorReply | None = None
         self._look_elsewhere_at = 0.0
         self._nothing_known = ledger.known((), ())
@@ -94,6 +104,7 @@ class Authority:
             try:
                 self._decide(items, step)
                 written = step.write(self._ledger)
+                self._acknowledge(step)
             except Exception as error:  # nothing is known of what this step has written
                 self._failure = self._fail(error)
         if self._failure is not None:
@@ -122,7 +133,7 @@ class Authority:
         """Answer a request that needs no signature."""
         try:
             if isinstance(request, ReportRequest):
-                self._refuse(asked, f"Report of {device_text(request.chip_serial)}", rejections.CHALLENGE_UNKNOWN, step)
+                self._take(asked, request, step)
                 return
             offer = self._rules.offer(request, step.known)
         except Exception as error:
@@ -135,8 +146,38 @@ class Authority:
         else:
             step.reply(asked, offer)
 
+    def _take(self, asked: ClientRequest, request: ReportRequest, step: Step) -> None:
+        """Take a report, to be written and acknowledged at the end of the step, or refuse it."""
+        outcome = self._report_rules.decide(request, asked.client, step.known, step.reports)
+        if isinstance(outcome, ErrorReply):
+            self._log.warning(_refused(f"Report of {device_text(request.chip_serial)}", outcome, asked))
+            step.reply(asked, outcome)
+            return
+        step.accepted.append((asked, outcome))
+        if outcome.is_new:
+            step.add_event(outcome.reported, lambda index, head: self._tell(outcome.reported))
+
+    def _tell(self, reported: Reported) -> None:
+        """Log what the ledger has of a board that is not good."""
+        if reported.fate != Board.GOOD:
+            code = f", {reported.code}" if reported.code else ""
+            by = f", by {reported.client}" if reported.client else ""
+            self._log.info(f"{device_text(reported.chip_serial)} is reported as {reported.fate}{code}{by}.")
+
+    def _acknowledge(self, step: Step) -> None:
+        """Reply to the reports of a step that is written, with a checkpoint that covers them."""
+        if not step.accepted:
+            return
+        try:
+            checkpoint = self._checkpoint()
+        except AtcaProvError as error:
+            self._log.error(f"Reports are acknowledged without a checkpoint: {error}")
+            checkpoint = b""
+        for asked, accepted in step.accepted:
+            step.reply(asked, report_reply(accepted, checkpoint))
+
     def _refuse(self, asked: ClientRequest, what: str, refusal: ErrorReply, step: Step) -> None:
-        self._log.info(f"{what} refused, {refusal.code}{by_text(asked.client)}: {refusal.message}")
+        self._log.info(_refused(what, refusal, asked))
         step.reply(asked, refusal)
 
     def _look_up(self, items: Sequence[Item]) -> Known:
@@ -172,3 +213,7 @@ class Authority:
         for item in items:
             if isinstance(item, SigningBegins):
                 item.permit.refuse()
+
+
+def _refused(what: str, refusal: ErrorReply, asked: ClientRequest) -> str:
+    return f"{what} refused, {refusal.code}{by_text(asked.client)}: {refusal.message}"

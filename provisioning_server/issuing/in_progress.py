@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from provisioning_server.guide_files.issued_entries import IssuedEntry
+from provisioning_server.issuing.report_rules import AcceptedReport, BatchReports
 from provisioning_server.issuing.requests import Application, ClientRequest, Delivery, Reply
 from provisioning_server.ledger.changes import Changes, Event, GivenChallenge, Intent
 from provisioning_server.ledger.store import Committed, Known, Ledger, TreeHead
@@ -69,6 +70,9 @@ class Step:
         self.deliveries: list[Delivery] = []
         self.issued: list[IssuedEntry] = []
         """The certificates that were written."""
+        self.reports = BatchReports()
+        self.accepted: list[tuple[ClientRequest, AcceptedReport]] = []
+        """The reports that are acknowledged when the step is written."""
         self._changes = Changes()
         self._events: list[Written] = []
         self._challenges: list[Callable[[], None]] = []

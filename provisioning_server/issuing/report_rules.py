@@ -24,10 +24,11 @@ class AcceptedReport:
 
     reported: Reported
     proven: bool
+    is_new: bool
 
 
 class BatchReports:
-    """The new reports of a batch, in their order, before they are written."""
+    """The new reports of a batch, before they are written."""
 
     def __init__(self) -> None:
         self._of_challenge: dict[bytes, Reported] = {}
@@ -35,7 +36,7 @@ class BatchReports:
 
     @property
     def events(self) -> list[Reported]:
-        """The reports to write."""
+        """The reports to write, in their order."""
         return list(self._of_challenge.values())
 
     def add(self, reported: Reported) -> None:
@@ -84,7 +85,7 @@ class ReportRules:
         elif not _is_same(earlier, reported):
             return rejections.REPORT_DIFFERS
         proven = stored.proven is not None or reported.proven or batch.prove(stored.index)
-        return AcceptedReport(earlier or reported, proven)
+        return AcceptedReport(earlier or reported, proven, is_new=earlier is None)
 
     def _challenged(self, request: ReportRequest, known: Known) -> StoredCertificate | None:
         """Return the certificate that came with the challenge; one that was sent again is looked up in the ledger."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cryptography import x509
@@ -11,7 +12,10 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
 from atcaprov.provisioning.board_report import BoardReport
+from atcaprov.wire.fields import ReportedStage
+from atcaprov.wire.messages import ReportRequest
 from tests.support.in_memory_server import InMemory, MemoryCa
+from tests.support.in_memory_signer import NOW, SigningKey
 
 
 class ReportingFunctions(InMemory):
@@ -45,3 +49,31 @@ def is_proof(certificate: bytes, report: BoardReport, contents: bytes | None = N
     except InvalidSignature:
         return False
     return True
+
+
+@dataclass
+class Product:
+    """A chip with a key of its own, and the certificate that it got with a challenge."""
+
+    key: SigningKey
+    chip: bytes
+    certificate: bytes
+    challenge: bytes
+
+    def report(self, *, challenge: bytes | None = None, signed: bool = True, **fields: Any) -> ReportRequest:
+        """Return a report as the client makes it, signed by the key; `fields` replace some afterwards."""
+        challenge = challenge or self.challenge
+        contents = hashlib.sha256(b"what was read back").digest()
+        certificate = hashlib.sha256(self.certificate).digest()
+        digest = hashlib.sha256(b"atcaprov proof of possession 1\n" + challenge + certificate + contents).digest()
+        report = ReportRequest(
+            self.chip,
+            certificate,
+            challenge,
+            "good",
+            (ReportedStage(10, "done", 250),),
+            int(NOW.timestamp()) + 20,
+            signature=self.key.sign(digest) if signed else b"",
+            contents_sha256=contents if signed else b"",
+        )
+        return replace(report, **fields)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from atcaprov.wire.fields import ReportedStage
 from atcaprov.wire.messages import ErrorReply, ReportReply, ReportRequest
 from provisioning_server import rejections
 from provisioning_server.issuing.issuance import issue
@@ -23,37 +22,10 @@ from provisioning_server.ledger.changes import Changes, GivenChallenge, Issued
 from provisioning_server.ledger.open_ledger import open_ledger
 from provisioning_server.ledger.store import StoredCertificate
 from tests.support.in_memory_signer import NOW, MemorySigner, SigningKey
+from tests.support.reports import Product
 from tests.support.server_parts import chip_serial
 
 SIGNER = MemorySigner()
-
-
-@dataclass
-class Product:
-    """A chip with a key of its own, and the certificate that it got with a challenge."""
-
-    key: SigningKey
-    chip: bytes
-    certificate: bytes
-    challenge: bytes
-
-    def report(self, *, challenge: bytes | None = None, signed: bool = True, **fields: Any) -> ReportRequest:
-        """Return a report as the client makes it, signed by the key; `fields` replace some afterwards."""
-        challenge = challenge or self.challenge
-        contents = hashlib.sha256(b"what was read back").digest()
-        certificate = hashlib.sha256(self.certificate).digest()
-        digest = hashlib.sha256(b"atcaprov proof of possession 1\n" + challenge + certificate + contents).digest()
-        report = ReportRequest(
-            self.chip,
-            certificate,
-            challenge,
-            "good",
-            (ReportedStage(10, "done", 250),),
-            int(NOW.timestamp()) + 20,
-            signature=self.key.sign(digest) if signed else b"",
-            contents_sha256=contents if signed else b"",
-        )
-        return replace(report, **fields)
 
 
 class Desk:
