@@ -15,6 +15,7 @@ from atcaprov.program.lazy_group import LazyGroup
         "backup": "provisioning_server.commands.ledger.backup",
         "export": "provisioning_server.commands.ledger.export",
         "import": "provisioning_server.commands.ledger.import_folder",
+        "rebuild-files": "provisioning_server.commands.ledger.rebuild_files",
         "recover": "provisioning_server.commands.ledger.recover",
         "restore": "provisioning_server.commands.ledger.restore",
         "search": "provisioning_server.commands.ledger.search",
