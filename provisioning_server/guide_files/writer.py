@@ -17,11 +17,15 @@ from provisioning_server.guide_files.guide_files import GuideFiles
 from provisioning_server.guide_files.issued_entries import IssuedEntry
 from provisioning_server.ledger.store import Ledger
 
-GATHER_SECONDS: Final = 0.25
-"""How long certificates are gathered, so that the threads seldom change."""
+PAUSE_SECONDS: Final = 0.25
+"""A pause in issuing: then the files are written. Making two of them takes as long as a certificate, or longer."""
+LATEST_SECONDS: Final = 10.0
+"""How long the files wait for a pause."""
 SYNC_SECONDS: Final = 5.0
 RETRY_SECONDS: Final = 5.0
-WAITING_MAX: Final = 10_000
+WAITING_ENOUGH: Final = 10_000
+"""As many certificates are written without a pause."""
+WAITING_MAX: Final = 20_000
 """Certificates that wait in memory; further ones are read from the ledger."""
 
 
@@ -80,12 +84,23 @@ class GuideFilesWriter:
                 self._write()
                 if not self._more.wait(self._retry_seconds if self.trouble else SYNC_SECONDS):
                     continue
-                self._stopping.wait(self._retry_seconds if self.trouble else GATHER_SECONDS)
+                if self.trouble:
+                    self._stopping.wait(self._retry_seconds)
+                else:
+                    self._wait_for_a_pause()
             self._write()
         except Exception as error:  # the files are made for people: a bug in them must stop nothing
             self._fail(repr(error))
         finally:
             self._files.close()
+
+    def _wait_for_a_pause(self) -> None:
+        """Wait until stations ask for nothing more: what they wait for comes first."""
+        latest = time.monotonic() + LATEST_SECONDS
+        busy = True
+        while busy and time.monotonic() < latest and self._count < WAITING_ENOUGH:
+            before = self._count
+            busy = not self._stopping.wait(PAUSE_SECONDS) and self._count != before
 
     def _write(self) -> None:
         self._more.clear()

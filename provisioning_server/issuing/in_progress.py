@@ -119,4 +119,6 @@ class Step:
         refusals = {(intent.chip_serial, intent.public_key) for intent in committed.refused}
         for intent, (opened, refused) in zip(self._changes.intents, self._intents, strict=True):
             (refused if (intent.chip_serial, intent.public_key) in refusals else opened)()
+        # What follows refers to the step: without this, only the garbage collector would free all that was written.
+        self._events, self._challenges, self._intents = [], [], []
         return committed

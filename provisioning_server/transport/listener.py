@@ -34,6 +34,8 @@ class Listener:
         self._submit = submit
         self._log = log
         self._loop = asyncio.get_running_loop()
+        self._read: list[tuple[Request, Callable[[Reply], None], str]] = []
+        """Requests that are not passed on yet."""
         self._connections: ConnectionTable[ClientConnection] = ConnectionTable(limits)
         self._all_closed = asyncio.Event()
         self._all_closed.set()
@@ -104,8 +106,18 @@ class Listener:
             self._log.info(f"Client {connection.peer} disconnected.")
 
     def submit(self, request: Request, deliver: Callable[[Reply], None], client: str) -> None:
-        """Pass a request on."""
-        self._submit(request, deliver, client)
+        """Pass a request on, together with all others that the loop reads in the same round.
+
+        So the thread that issues is woken once, and does not compete with the loop while that reads.
+        """
+        self._read.append((request, deliver, client))
+        if len(self._read) == 1:
+            self._loop.call_soon(self._pass_on)
+
+    def _pass_on(self) -> None:
+        read, self._read = self._read, []
+        for request, deliver, client in read:
+            self._submit(request, deliver, client)
 
     def _sweep(self) -> None:
         now = self.now()
