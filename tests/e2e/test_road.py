@@ -108,7 +108,8 @@ def test_kept_chip_can_be_run_again(factory: Factory, tmp_path: Path) -> None:
     first = factory.client("--auto", "--json", "--device", device)
     again = factory.client("--auto", "--json", "--device", device)
     assert (first.returncode, again.returncode) == (0, 0)
-    results = [json.loads(done.stdout.splitlines()[-2]) for done in (first, again)]
+    events = [json.loads(line) for done in (first, again) for line in done.stdout.splitlines()]
+    results = [event for event in events if event["event"] == "result"]
     assert [result["done_before"] for result in results] == [False, True]
     sn = results[0]["sn"]
     assert results[1]["sn"] == sn

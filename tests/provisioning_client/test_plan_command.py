@@ -15,6 +15,8 @@ from cryptography import x509
 from atcaprov import Device
 from atcaprov.device.command_guard import act_of
 from provisioning_client.cli import command
+from provisioning_server.commands.open_for_reading import ledger_for_reading
+from provisioning_server.ledger.store import TreeHead
 from tests.support.in_memory_signer import MemorySigner
 from tests.support.ports import unused_port
 from tests.support.programs import Ended, run_in_process
@@ -38,10 +40,10 @@ class Line:
         station = ("--certinfo", str(self.certinfo), "--port", str(self.port), "--host", "127.0.0.1")
         return run_in_process(command, *words[:1], *station, *words[1:])
 
-    def records(self) -> dict[str, bytes]:
-        """What the server has kept: certificates, documents, and the signing logs."""
-        kept = [path for name in ("certs", "signers", "logs") for path in (self.data / name).glob("*")]
-        return {path.name: path.read_bytes() for path in kept if not path.name.startswith("server")}
+    def records(self) -> tuple[TreeHead, int]:
+        """What the server has kept: the head of its ledger, and how many signers it has the documents of."""
+        with ledger_for_reading(self.data) as ledger:
+            return ledger.head(), len(ledger.known_documents())
 
 
 @pytest.fixture(scope="module")
