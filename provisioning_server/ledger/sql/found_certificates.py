@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from provisioning_server.ledger.search import CertificateFilter
 from provisioning_server.ledger.sql.database import Value
+from provisioning_server.ledger.sql.schema import KEY_PREFIX
 from provisioning_server.ledger.sql.written_step import seconds
 from provisioning_server.ledger.store import StoredCertificate
 
@@ -19,7 +20,9 @@ def conditions(wanted: CertificateFilter, after: StoredCertificate | None) -> tu
 
 
 def _given(wanted: CertificateFilter) -> Iterator[_Condition]:
-    columns = ("chip_serial", "public_key", "signer_serial", "certificate_serial", "fate")
+    if wanted.public_key is not None:
+        yield "substr(c.public_key, 1, 8) = ? AND c.public_key = ?", (wanted.public_key[KEY_PREFIX], wanted.public_key)
+    columns = ("chip_serial", "signer_serial", "certificate_serial", "fate")
     for column in columns:
         value: Value = getattr(wanted, column)
         if value is not None:

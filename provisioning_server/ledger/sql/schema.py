@@ -44,7 +44,7 @@ _FIRST: Final = (
         fate TEXT NOT NULL
     ){strict}""",
     "CREATE INDEX certificates_chip ON certificates (chip_serial)",
-    "CREATE INDEX certificates_key ON certificates (public_key)",
+    "CREATE INDEX certificates_key ON certificates (substr(public_key, 1, 8))",
     "CREATE INDEX certificates_time ON certificates (time, idx)",
     "CREATE INDEX certificates_unproven ON certificates (idx) WHERE proven IS NULL AND challenged = 1",
     "CREATE TABLE reports (certificate {index} NOT NULL, idx {index} NOT NULL, PRIMARY KEY (certificate, idx)){strict}",
@@ -77,6 +77,8 @@ _FIRST: Final = (
         unsure {index} NOT NULL
     ){strict}""",
 )
+KEY_PREFIX: Final = slice(8)
+"""The bytes of a public key that `certificates_key` has: a smaller index makes cheaper steps."""
 MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_FIRST,)
 """What makes version n + 1 from version n; the first one makes version 1 from an empty database."""
 

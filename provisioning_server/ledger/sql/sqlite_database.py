@@ -26,7 +26,6 @@ _SETTINGS: Final = (
     "PRAGMA fullfsync=ON",  # macOS: or the disk's own cache loses what was synced
     "PRAGMA checkpoint_fullfsync=ON",
     "PRAGMA cache_size=-16384",  # KiB
-    "PRAGMA temp_store=MEMORY",
     "PRAGMA trusted_schema=OFF",
 )
 

@@ -24,6 +24,7 @@ from provisioning_server.ledger.changes import (
 )
 from provisioning_server.ledger.entry_bodies import KINDS, encode
 from provisioning_server.ledger.sql.database import Connection, DatabaseError, Value
+from provisioning_server.ledger.sql.schema import KEY_PREFIX
 from provisioning_server.records.signer_documents import SignerDocuments
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -32,7 +33,8 @@ _INSERT_INTENT: Final = f"""
         unsigned_certificate, server, client, last_index)
     SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
     WHERE coalesce((SELECT max(idx) FROM certificates WHERE chip_serial = ?), {NO_CERTIFICATE}) = ?
-        AND NOT EXISTS (SELECT 1 FROM certificates WHERE public_key = ? AND chip_serial <> ?)
+        AND NOT EXISTS (SELECT 1 FROM certificates
+            WHERE substr(public_key, 1, 8) = ? AND public_key = ? AND chip_serial <> ?)
     ON CONFLICT DO NOTHING"""  # noqa: S608 - a number of ours
 _ADD_TO_SIGNER: Final = """
     INSERT INTO signers (signer_serial, issued, crls, lost, accepted, chip_serial, time, first, unsure)
@@ -259,5 +261,5 @@ def _intent_row(number: int, intent: Intent) -> tuple[Value, ...]:
         *(chip, key, number, intent.signer_serial, intent.signer_key, intent.documents, seconds(intent.time)),
         *(intent.unsigned, intent.server, intent.client, intent.last_index),
         *(chip, intent.last_index),
-        *(key, chip),
+        *(key[KEY_PREFIX], key, chip),
     )
