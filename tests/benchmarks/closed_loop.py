@@ -47,6 +47,8 @@ class ClosedLoop:
     is_complete: Callable[[bytes | bytearray], bool]
     follow_up: FollowUp | None = None
     replies: dict[int, bytes] = field(default_factory=dict)
+    later_replies: dict[int, bytes] = field(default_factory=dict)
+    """To what `follow_up` returned."""
     waits: list[float] = field(default_factory=list)
     """How long each request waited for its reply, in seconds."""
     seconds: float = 0.0
@@ -92,9 +94,12 @@ class ClosedLoop:
         self._open -= 1
         reply = bytes(station.received)
         station.received.clear()
-        first = station.number not in self.replies
-        self.replies.setdefault(station.number, reply)
-        more = self.follow_up(station.number, reply) if first and self.follow_up is not None else None
+        more = None
+        if station.number in self.replies:
+            self.later_replies[station.number] = reply
+        else:
+            self.replies[station.number] = reply
+            more = self.follow_up(station.number, reply) if self.follow_up is not None else None
         if more is None:
             self._send_next(station)
         else:

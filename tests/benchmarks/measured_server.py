@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
-from atcaprov.certs.keys import load_public_key, raw_public_key
+from atcaprov.certs.keys import load_public_key, raw_public_key, raw_signature
+from atcaprov.certs.possession_proof import possession_digest
 from atcaprov.chip.memory_map import serial_number
 from atcaprov.wire.connection import Connection, Role
+from atcaprov.wire.fields import ReportedStage
 from atcaprov.wire.framing import HEADER_SIZE, Header
-from atcaprov.wire.messages import CertificatesReply, CertificatesRequest
+from atcaprov.wire.messages import CertificatesReply, CertificatesRequest, ReportReply, ReportRequest
 from signer_module.on_files.signer_folder import SignerFolder
 from tests.benchmarks.closed_loop import ClosedLoop, processor_seconds
 from tests.benchmarks.counted_server import counted_server
@@ -52,14 +57,21 @@ class MeasuredServer:
     """From the start of its process until its signer was ready."""
     issued: int = 0
 
-    def issue(self, certificates: int, connections: int) -> ServerLoad:
-        """Have certificates issued for further chips over a number of connections, and check each."""
-        requests = self._requests(certificates)
-        load = ClosedLoop(self.address, [_sent(each) for each in requests], connections, is_complete)
+    def issue(self, certificates: int, connections: int, *, proven: bool = False) -> ServerLoad:
+        """Have certificates issued for further chips over a number of connections, and check each.
+
+        With `proven` each station then reports that its board is good, with a proof of its key.
+        """
+        keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(certificates)]
+        requests = self._requests(keys)
+        reports = _Reports(keys, requests).report if proven else None
+        load = ClosedLoop(self.address, [_sent(each) for each in requests], connections, is_complete, reports)
         before = self.processor_seconds()
         load.run()
         used = self.processor_seconds() - before
         _check(requests, load.replies, self.signer)
+        assert len(load.later_replies) == (certificates if proven else 0)
+        assert all(_read(reply, ReportReply).proven for reply in load.later_replies.values())
         self.issued += certificates
         self._wait_for_files()
         later = self.processor_seconds() - before - used
@@ -74,11 +86,11 @@ class MeasuredServer:
         status = Path(f"/proc/{self.process}/status").read_text()
         return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 
-    def _requests(self, certificates: int) -> list[CertificatesRequest]:
-        keys = [raw_public_key(ec.generate_private_key(ec.SECP256R1()).public_key()) for _ in range(certificates)]
+    def _requests(self, keys: Sequence[ec.EllipticCurvePrivateKey]) -> list[CertificatesRequest]:
+        public_keys = [raw_public_key(key.public_key()) for key in keys]
         return [
             CertificatesRequest(config_zone(number), key, self.signer.public_key, request_number=number)
-            for number, key in enumerate(keys, self.issued + 1)
+            for number, key in enumerate(public_keys, self.issued + 1)
         ]
 
     def _wait_for_files(self) -> None:
@@ -128,7 +140,7 @@ def _check(requests: Sequence[CertificatesRequest], replies: dict[int, bytes], s
     """Each certificate is signed by the signer, for the key and the chip of its request."""
     issuer = load_public_key(signer.public_key)
     for number, request in enumerate(requests):
-        certificate = x509.load_der_x509_certificate(_read(replies[number]).device_certificate)
+        certificate = x509.load_der_x509_certificate(_read(replies[number], CertificatesReply).device_certificate)
         issuer.verify(certificate.signature, certificate.tbs_certificate_bytes, ec.ECDSA(hashes.SHA256()))
         key = certificate.public_key()
         assert isinstance(key, ec.EllipticCurvePublicKey)
@@ -136,7 +148,37 @@ def _check(requests: Sequence[CertificatesRequest], replies: dict[int, bytes], s
         assert serial_number(request.config_zone).hex().upper() in certificate.subject.rfc4514_string()
 
 
-def _read(reply: bytes) -> CertificatesReply:
+_CONTENTS = hashlib.sha256(b"what was read back from the chip").digest()
+_Read = TypeVar("_Read", CertificatesReply, ReportReply)
+
+
+def _read(reply: bytes, kind: type[_Read]) -> _Read:
     header = Header.parse(reply[:HEADER_SIZE])
-    assert header.message_type == CertificatesReply.TYPE, reply[HEADER_SIZE:]
-    return CertificatesReply.from_body(reply[HEADER_SIZE:])
+    assert header.message_type == kind.TYPE, reply[HEADER_SIZE:]
+    return kind.from_body(reply[HEADER_SIZE:])
+
+
+@dataclass
+class _Reports:
+    """What stations report of boards that are good, each with a proof by its chip's key."""
+
+    keys: Sequence[ec.EllipticCurvePrivateKey]
+    requests: Sequence[CertificatesRequest]
+
+    def report(self, number: int, reply: bytes) -> bytes:
+        """Return the report on what a reply brought."""
+        certificates = _read(reply, CertificatesReply)
+        certificate = hashlib.sha256(certificates.device_certificate).digest()
+        digest = possession_digest(certificates.challenge, certificate, _CONTENTS)
+        report = ReportRequest(
+            chip_serial=serial_number(self.requests[number].config_zone),
+            certificate_sha256=certificate,
+            challenge=certificates.challenge,
+            fate="good",
+            stages=tuple(ReportedStage(stage, "done", 100) for stage in range(1, 11)),
+            finished=int(time.time()),
+            signature=raw_signature(self.keys[number].sign(digest, ec.ECDSA(Prehashed(hashes.SHA256())))),
+            contents_sha256=_CONTENTS,
+            request_number=number + 1,
+        )
+        return Connection(Role.CLIENT).send(report)

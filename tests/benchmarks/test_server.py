@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -28,46 +29,74 @@ CERTIFICATES_AT_ONCE = 20_000
 
 @pytest.mark.parametrize("connections", [64, 256])
 def test_share_of_the_limit(tmp_path: Path, connections: int) -> None:
-    loads, parts, batch = _measure(tmp_path, connections)
-    cost = statistics.mean(load.processor_seconds for load in loads) / CERTIFICATES
-    later = statistics.mean(load.files_processor_seconds for load in loads) / CERTIFICATES
-    limit = mean_parts(parts)
-    rate = statistics.mean(CERTIFICATES / load.seconds for load in loads)
-    what = f"{ROUNDS} x {CERTIFICATES} certificates, {connections} connections, software signer, ledger durable"
+    found = _measure(tmp_path, connections, proven=False)
+    waits = [_percentile(load.waits, 99) for load in found.loads]
     report(
         Figure(
             f"server.certs_per_cpu_s.c{connections}",
-            round(1 / cost, 1),
+            round(1 / found.cost, 1),
             "certs/CPU-s",
-            f"{what}; {rate:,.0f}/s by the clock with the clients on the same machine; the guide's files take"
-            f" {1e6 * later:.0f} us of processor time afterwards",
+            f"{ROUNDS} x {CERTIFICATES} certificates, {connections} connections, software signer, ledger durable;"
+            f" {found.rate:,.0f}/s by the clock with the clients on the same machine; the guide's files take"
+            f" {1e6 * found.files_cost:.0f} us of processor time each afterwards",
         ),
-        Figure(
-            f"server.share_of_limit.c{connections}",
-            round(100 * limit.issued / cost, 1),
-            "%",
-            f"{1e6 * cost:.0f} us for a certificate, of which its parts take {1e6 * limit.issued:.0f} us:"
-            f" {limit.text()}; {batch:.0f} certificates to a sync",
-        ),
+        _share(f"server.share_of_limit.c{connections}", found, found.limit.issued),
         Figure(
             f"server.p99_ms.c{connections}",
-            round(1e3 * statistics.median(_percentile(load.waits, 99) for load in loads), 1),
+            round(1e3 * statistics.median(waits), 1),
             "ms",
             "by the clock, from a request to its reply; depends on what else the machine does",
         ),
     )
 
 
-def _measure(folder: Path, connections: int) -> tuple[list[ServerLoad], list[Parts], float]:
-    """Return the loads, the parts that were measured after each, and how many certificates a sync served."""
+@pytest.mark.parametrize("connections", [64, 256])
+def test_share_of_the_limit_with_proofs(tmp_path: Path, connections: int) -> None:
+    found = _measure(tmp_path, connections, proven=True)
+    report(_share(f"server.share_of_limit_proven.c{connections}", found, found.limit.proven))
+
+
+def _share(name: str, found: _Measured, limit: float) -> Figure:
+    note = (
+        f"{1e6 * found.cost:.0f} us for a certificate, of which its parts take {1e6 * limit:.0f} us:"
+        f" {found.limit.text()}; {found.batch:.0f} entries to a sync"
+    )
+    return Figure(name, round(100 * limit / found.cost, 1), "%", note)
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """Some loads, and what the parts of a certificate cost after each; `batch` entries were written with a sync."""
+
+    loads: Sequence[ServerLoad]
+    limit: Parts
+    batch: float
+
+    @property
+    def cost(self) -> float:
+        """Processor seconds of a certificate."""
+        return statistics.mean(load.processor_seconds for load in self.loads) / CERTIFICATES
+
+    @property
+    def files_cost(self) -> float:
+        """Processor seconds of a certificate's files, after the load."""
+        return statistics.mean(load.files_processor_seconds for load in self.loads) / CERTIFICATES
+
+    @property
+    def rate(self) -> float:
+        """Certificates per second by the clock."""
+        return statistics.mean(CERTIFICATES / load.seconds for load in self.loads)
+
+
+def _measure(folder: Path, connections: int, *, proven: bool) -> _Measured:
     loads, parts, batches = [], [], []
     for number in range(ROUNDS):
         own = folder / f"server-{number}"
         with measured_server(own) as server:
-            loads.append(server.issue(CERTIFICATES, connections))
+            loads.append(server.issue(CERTIFICATES, connections, proven=proven))
         batches.append(read_steps(own).batch)
         parts.append(measure_parts(folder / f"parts-{number}", batches[-1]))
-    return loads, parts, statistics.mean(batches)
+    return _Measured(loads, mean_parts(parts), statistics.mean(batches))
 
 
 def test_ratio_to_cfssl(tmp_path: Path) -> None:
