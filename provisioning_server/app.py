@@ -20,6 +20,8 @@ from provisioning_server import rejections
 from provisioning_server.guide_files.writer import GuideFilesWriter
 from provisioning_server.internal_error import internal_error
 from provisioning_server.issuing.authority import Authority
+from provisioning_server.issuing.checkpoint_keeper import CheckpointKeeper
+from provisioning_server.issuing.rollback_guard import RollbackGuard
 from provisioning_server.issuing.server_clock import ServerClock, check_clock
 from provisioning_server.issuing.signing_queue import SigningQueue
 from provisioning_server.issuing.signing_thread import SigningThreads
@@ -51,6 +53,7 @@ from provisioning_server.signers.registry import SignerRegistry
 from provisioning_server.startup_checks import permission_warnings
 from provisioning_server.stored_records import guide_files_writer, open_or_import
 from provisioning_server.transport.listener import Listener
+from provisioning_server.watched_ledger import LedgerWatch, watch_ledger
 from provisioning_server.web.health import HealthCheck
 from provisioning_server.web.views import SignerOverview
 
@@ -83,12 +86,14 @@ class ProvisioningServer:
             self._log.say("Press ESC to quit.")
         self._log.info("Provisioning Server started.")
         with contextlib.closing(open_or_import(self._folder, _now(), self._log)) as ledger:
-            writer = guide_files_writer(self._folder, ledger, self._log)
+            watch = watch_ledger(ledger, self._folder, self._signers, self._log, _now)
+            writer = self._guide_files_writer(ledger, watch.guard)
             try:
                 with stopped_by_signals(self.stop):
-                    await self._serve(ledger, writer)
+                    await self._serve(ledger, writer, watch)
             finally:
                 await asyncio.to_thread(writer.stop)
+                watch.keeper.keep()
         self._log.info("Provisioning Server stopped.")
         if self._fault is not None:
             raise self._fault
@@ -97,7 +102,17 @@ class ProvisioningServer:
         """Stop cleanly; on the loop of `run`."""
         self._stop.set()
 
-    async def _serve(self, ledger: Ledger, writer: GuideFilesWriter) -> None:
+    def _guide_files_writer(self, ledger: Ledger, guard: RollbackGuard) -> GuideFilesWriter:
+        try:
+            writer = guide_files_writer(self._folder, ledger, self._log)
+        except UsageError as error:
+            if error.code == Code.RECORD_MISSING:
+                guard.compare_files(error)
+            raise
+        guard.compare_files(None)
+        return writer
+
+    async def _serve(self, ledger: Ledger, writer: GuideFilesWriter, watch: LedgerWatch) -> None:
         clock = ServerClock(_now, lambda: ledger.newest)
         self._say_what_was_found(ledger, clock)
         writer.start()
@@ -113,6 +128,9 @@ class ProvisioningServer:
             server=server_id(self._folder.path),
             slow_signers=queue,
             listener=writer,
+            guard=watch.guard,
+            checkpoint=watch.keeper.newest,
+            log_key=watch.keeper.log_key,
             allow_rekey=self._settings.allow_rekey,
             zones=self._settings.config_zones,
         )
@@ -123,7 +141,7 @@ class ProvisioningServer:
         watcher = ModuleWatcher(
             self._sources(), self._signers, lifecycle, self._log, functools.partial(open_signer, pins=pins)
         )
-        trouble = functools.partial(_trouble, ledger, clock)
+        trouble = functools.partial(_trouble, ledger, clock, watch.guard)
         overview = SignerOverview(
             self._signers, lifecycle.unlock_service, functools.partial(_tally, ledger), watcher.unusable, trouble
         )
@@ -136,7 +154,7 @@ class ProvisioningServer:
                 self._log.info(f"Web page at {await page.start()}.")
             for address in await listener.start(self._settings.bind, self._settings.port):
                 self._log.info(f"Server listening on {address}.")
-            await self._until_stopped(lifecycle, watcher)
+            await self._until_stopped(lifecycle, watcher, watch.keeper)
             self._log.info("Server stopping...")
         finally:
             bay_stopped = asyncio.create_task(watcher.stop())
@@ -176,8 +194,10 @@ class ProvisioningServer:
         """Log an exception that no one handles, such as that of a callback."""
         self._log.error(f"Internal error: {context.get('message')} {context.get('exception')!r}")
 
-    async def _until_stopped(self, lifecycle: SignerLifecycle, watcher: ModuleWatcher) -> None:
-        parts = [self._look_after_signers(lifecycle, watcher)]
+    async def _until_stopped(
+        self, lifecycle: SignerLifecycle, watcher: ModuleWatcher, keeper: CheckpointKeeper
+    ) -> None:
+        parts = [self._look_after_signers(lifecycle, watcher), keeper.run()]
         if self._console is not None:
             parts.append(self._read_keys(self._console, lifecycle.prompt))
         work = asyncio.create_task(run_all(*parts))
@@ -233,7 +253,9 @@ class ProvisioningServer:
                 prompt.press(press)
 
 
-def _trouble(ledger: Ledger, clock: ServerClock, documents: SignerDocuments | None) -> ErrorReply | None:
+def _trouble(
+    ledger: Ledger, clock: ServerClock, guard: RollbackGuard, documents: SignerDocuments | None
+) -> ErrorReply | None:
     """Return why a signer that is ready issues nothing; without documents why none does."""
     if ledger.failed:
         return rejections.RECORDS_FAILED
@@ -242,7 +264,7 @@ def _trouble(ledger: Ledger, clock: ServerClock, documents: SignerDocuments | No
             return rejections.DISK_FULL
     except AtcaProvError:
         return rejections.RECORDS_FAILED
-    return clock.doubt(documents)
+    return rejections.LEDGER_BEHIND if guard.is_behind else clock.doubt(documents)
 
 
 def _tally(ledger: Ledger, signer_serial: bytes) -> SignerTally | None:

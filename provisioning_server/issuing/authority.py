@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final, Protocol
 
 from atcaprov.chip.memory_map import serial_number
 from atcaprov.errors import AtcaProvError, Board
 from atcaprov.log import Log
-from atcaprov.wire.messages import CertificatesRequest, ErrorReply, ReportRequest, SignerRequest
+from atcaprov.wire.messages import CertificatesRequest, ErrorReply, ReportRequest, SignerReply, SignerRequest
 from provisioning_server import rejections
 from provisioning_server.guide_files.issued_entries import IssuedEntry
 from provisioning_server.issuing.certification import Certification, SlowSigners
@@ -23,6 +24,7 @@ from provisioning_server.issuing.lost_intents import lost_intents
 from provisioning_server.issuing.report_rules import ReportRules, report_reply
 from provisioning_server.issuing.request_rules import RequestRules
 from provisioning_server.issuing.requests import ClientRequest, Delivery, Item
+from provisioning_server.issuing.rollback_guard import LedgerGuard, Unguarded
 from provisioning_server.issuing.server_clock import ServerClock
 from provisioning_server.issuing.signing_queue import SigningBegins
 from provisioning_server.ledger.changes import Reported
@@ -59,7 +61,9 @@ class Authority:
         server: str = "",
         slow_signers: SlowSigners | None = None,
         listener: IssuedListener | None = None,
+        guard: LedgerGuard | None = None,
         checkpoint: Callable[[], bytes] = _no_checkpoint,
+        log_key: Callable[[], bytes] = _no_checkpoint,
         allow_rekey: bool = False,
         zones: Sequence[bytes] = (),
     ) -> None:
@@ -67,15 +71,27 @@ class Authority:
 
         `checkpoint` returns a signed note about the newest head of the ledger, or no bytes.
         `server` names this one among all of a ledger; `zones` are the configuration zones (128 bytes) of the products,
-        if only these are served.
+        if only these are served. `guard` compares signers and checkpoints with the ledger; `log_key` returns the
+        verifier key of the checkpoints as text.
         """
+        guard = guard or Unguarded()
         self._ledger = ledger
+        self._log_key = log_key
         self._log = log
         self._listener = listener
         checked_clock = ServerClock(clock, lambda: ledger.newest)
-        self._rules = RequestRules(signers, ledger, checked_clock, log, allow_rekey=allow_rekey, zones=zones)
+        self._rules = RequestRules(
+            signers, ledger, checked_clock, log, guard=guard, allow_rekey=allow_rekey, zones=zones
+        )
         self._certification = Certification(
-            signers, ledger, self._rules, checked_clock, log, server=server, slow_signers=slow_signers
+            signers,
+            ledger,
+            self._rules,
+            checked_clock,
+            log,
+            server=server,
+            slow_signers=slow_signers,
+            guard=guard,
         )
         self._report_rules = ReportRules(ledger, clock)
         self._checkpoint = checkpoint
@@ -135,7 +151,7 @@ class Authority:
             if isinstance(request, ReportRequest):
                 self._take(asked, request, step)
                 return
-            offer = self._rules.offer(request, step.known)
+            offer = self._with_checkpoint(self._rules.offer(request, step.known, asked.client))
         except Exception as error:
             if self._ledger.failed:
                 raise
@@ -175,6 +191,11 @@ class Authority:
             checkpoint = b""
         for asked, accepted in step.accepted:
             step.reply(asked, report_reply(accepted, checkpoint))
+
+    def _with_checkpoint(self, offer: SignerReply | ErrorReply) -> SignerReply | ErrorReply:
+        if isinstance(offer, ErrorReply):
+            return offer
+        return replace(offer, checkpoint=self._checkpoint(), log_key=self._log_key())
 
     def _refuse(self, asked: ClientRequest, what: str, refusal: ErrorReply, step: Step) -> None:
         self._log.info(_refused(what, refusal, asked))

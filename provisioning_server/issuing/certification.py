@@ -24,10 +24,13 @@ from provisioning_server.issuing.in_progress import InProgress, Step
 from provisioning_server.issuing.issuance import Prepared, certificates_reply, finish, prepare
 from provisioning_server.issuing.request_rules import RequestRules, check_locked_chip
 from provisioning_server.issuing.requests import Application, ClientRequest
+from provisioning_server.issuing.rollback_guard import LedgerGuard
 from provisioning_server.issuing.server_clock import ServerClock
 from provisioning_server.issuing.signing_queue import (
+    JobEvent,
     Signed,
     SignerEvent,
+    SignerReady,
     SigningBegins,
     SigningFailed,
     SigningJob,
@@ -66,7 +69,9 @@ class Certification:
         *,
         server: str,
         slow_signers: SlowSigners | None,
+        guard: LedgerGuard,
     ) -> None:
+        self._guard = guard
         self._signers = signers
         self._ledger = ledger
         self._rules = rules
@@ -123,7 +128,13 @@ class Certification:
         self._later = []
 
     def take(self, event: SignerEvent, step: Step) -> None:
-        """Take what happened to a job of a slow signer."""
+        """Take what happened to a slow signer or its job."""
+        if isinstance(event, SignerReady):
+            self._guard.admit(event.signer)
+        else:
+            self._take_of_job(event, step)
+
+    def _take_of_job(self, event: JobEvent, step: Step) -> None:
         application = self._in_progress.first(event.job.chip_serial)
         if application is None or application.request is not event.job.request:  # it was abandoned
             if isinstance(event, SigningBegins):
@@ -216,6 +227,12 @@ class Certification:
         step.add_intent(application.intent, opened, look_again)
 
     def _intend_slowly(self, application: Application, event: SigningBegins, step: Step) -> None:
+        refusal = self._guard.admit(event.signer)
+        if refusal is not None:
+            event.permit.refuse()
+            self._refuse(application, refusal, step)
+            self._end(application)
+            return
         doubt = self._clock.doubt(event.signer.documents)
         if doubt is not None:  # of another one of the group than was looked at before, or the clock was set meanwhile
             event.permit.refuse()
@@ -225,10 +242,18 @@ class Certification:
         self._intend(application, event.prepared, event.signer, step, event.permit.grant, event.permit.refuse)
 
     def _take_signed(self, application: Application, event: Signed, step: Step) -> None:
+        assert application.intent is not None
         doubt = self._clock.doubt(event.signer.documents)
+        try:
+            for lost in self._guard.signed(event.signer, application.intent, event.before):
+                step.add_event(lost)
+        except AtcaProvError as error:
+            if self._ledger.failed:
+                raise
+            doubt = rejections.rejection(error)
         if doubt is None:
             self._add_issued(application, event.record, step)
-        else:  # the clock was set back while it signed
+        else:  # the clock was set back while it signed, or the ledger is behind the signer
             self._lose(application, True, doubt.message, doubt, step)
 
     def _take_failed(self, application: Application, event: SigningFailed, step: Step) -> None:

@@ -20,6 +20,7 @@ from atcaprov.wire.messages import CertificatesRequest, ErrorReply, SignerReply,
 from provisioning_server import rejections
 from provisioning_server.issuing.in_progress import InProgress
 from provisioning_server.issuing.requests import SignersRequest
+from provisioning_server.issuing.rollback_guard import LedgerGuard
 from provisioning_server.issuing.server_clock import ServerClock
 from provisioning_server.ledger.store import Known, Ledger, StoredCertificate
 from provisioning_server.log_names import device_text
@@ -42,10 +43,12 @@ class RequestRules:
         clock: ServerClock,
         log: Log,
         *,
+        guard: LedgerGuard,
         allow_rekey: bool = False,
         zones: Sequence[bytes] = (),
     ) -> None:
         """`zones` are the configuration zones (128 bytes) of the products, if only these are served."""
+        self._guard = guard
         self._signers = signers
         self._ledger = ledger
         self._clock = clock
@@ -53,8 +56,9 @@ class RequestRules:
         self._allow_rekey = allow_rekey
         self._zones = zones
 
-    def offer(self, request: SignerRequest, known: Known) -> SignerReply | ErrorReply:
+    def offer(self, request: SignerRequest, known: Known, client: str = "") -> SignerReply | ErrorReply:
         """Return what a client is told about a signer, or the rejection that its requests would get."""
+        self._guard.shown(request.checkpoint, client)
         if not self._ledger.has_room():
             return rejections.DISK_FULL
         other_product = check_product(request.config_zone, self._zones) if request.config_zone else None
@@ -154,7 +158,7 @@ class RequestRules:
         trusted: list[Signer] = []
         doubt: ErrorReply | None = None
         for signer in signers:
-            doubt = self._clock.doubt(signer.documents)
+            doubt = self._guard.admit(signer) or self._clock.doubt(signer.documents)
             if doubt is None:
                 trusted.append(signer)
         return trusted or doubt or rejections.SIGNER_NOT_READY

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import Final, Protocol
 
 from atcaprov.errors import AtcaProvError, UsageError
 from atcaprov.log import Log
@@ -43,6 +43,33 @@ class _Admission:
     signer: Signer
     refusal: ErrorReply | None
     final: bool
+
+
+class LedgerGuard(Protocol):
+    """Says whether a signer may work with the ledger. Used by the thread that issues."""
+
+    def admit(self, signer: Signer) -> ErrorReply | None:
+        """Compare a signer that is ready with the ledger; return why it signs nothing, or None."""
+
+    def signed(self, signer: Signer, intent: Intent, before: SignatureCounter | None) -> list[Event]:
+        """Compare a signer's counter after a signature; return what is to be recorded besides."""
+
+    def shown(self, note: bytes, client: str = "") -> None:
+        """Take the newest checkpoint that a client keeps."""
+
+
+class Unguarded:
+    """A guard that lets every signer work."""
+
+    def admit(self, signer: Signer) -> ErrorReply | None:
+        """Return None."""
+
+    def signed(self, signer: Signer, intent: Intent, before: SignatureCounter | None) -> list[Event]:
+        """Return nothing."""
+        return []
+
+    def shown(self, note: bytes, client: str = "") -> None:
+        """Do nothing."""
 
 
 def _exclude_nothing(_: Signer, __: ErrorReply, ___: str) -> None:
@@ -89,6 +116,12 @@ class RollbackGuard:
             self._compare(_own(own, note, self._read_checkpoint), f"what it was: {own.path} has its newest checkpoint")
         elif self._notes.checkpoint:
             self._say_behind(self._why_behind(self._read_checkpoint(self._notes.checkpoint)), "a checkpoint of it")
+
+    def compare_files(self, missing: UsageError | None) -> None:
+        """Note that the files of the data folder have certificates that the ledger lacks, or that they have none."""
+        files = "" if missing is None else missing.what
+        if files != self._notes.files:
+            self._keep(replace(self._notes, files=files))
 
     @property
     def is_behind(self) -> bool:

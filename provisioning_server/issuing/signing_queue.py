@@ -18,7 +18,7 @@ from atcaprov.wire.messages import CertificatesRequest, ErrorReply
 from provisioning_server import rejections
 from provisioning_server.issuing.issuance import Prepared
 from provisioning_server.signers.registry import SignerRegistry
-from provisioning_server.signers.signer import Signer
+from provisioning_server.signers.signer import SignatureCounter, Signer
 
 REST_AFTER_SECONDS: Final = 1.0
 """After this time without a job a signer rests: a chip sleeps then."""
@@ -56,6 +56,13 @@ class Permit:
 
 
 @dataclass(frozen=True, slots=True)
+class SignerReady:
+    """A slow signer is ready; it is compared with the ledger before it signs."""
+
+    signer: Signer
+
+
+@dataclass(frozen=True, slots=True)
 class SigningBegins:
     """A signer has taken a job: its intent is to be written before it signs."""
 
@@ -67,11 +74,12 @@ class SigningBegins:
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """A job is done: a record that is not written yet."""
+    """A job is done: a record that is not written yet. `before` is where the signer's counter stood before that."""
 
     job: SigningJob
     record: IssuedRecord
     signer: Signer
+    before: SignatureCounter | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +99,8 @@ class JobRefused:
     refusal: ErrorReply
 
 
-SignerEvent = SigningBegins | Signed | SigningFailed | JobRefused
+JobEvent = SigningBegins | Signed | SigningFailed | JobRefused
+SignerEvent = JobEvent | SignerReady
 
 
 class SigningQueue:
@@ -146,9 +155,13 @@ class SigningQueue:
         self._tell(SigningBegins(job, prepared, signer, permit))
         return permit.wait()
 
-    def signed(self, job: SigningJob, record: IssuedRecord, signer: Signer) -> None:
-        """Hand on the record of a job."""
-        self._tell(Signed(job, record, signer))
+    def ready(self, signer: Signer) -> None:
+        """Tell that a signer is ready, before it takes a job."""
+        self._tell(SignerReady(signer))
+
+    def signed(self, job: SigningJob, record: IssuedRecord, signer: Signer, before: SignatureCounter | None) -> None:
+        """Hand on the record of a job, and where the signer's counter stood before it."""
+        self._tell(Signed(job, record, signer, before))
 
     def failed(self, job: SigningJob, reason: str, signed: bool | None) -> None:
         """Tell that a signer failed while it signed; the job is given back when that is recorded."""

@@ -41,6 +41,7 @@ class SigningThread:
         """Start with a signer that is ready. One without quota is excluded at once, before a board is touched."""
         if self._signer.remaining == 0:
             self._used_up()
+        self._queue.ready(self._signer)
         self._thread.start()
 
     def join(self) -> None:
@@ -63,18 +64,18 @@ class SigningThread:
             return
         if not self._queue.may_sign(job, prepared, self._signer):
             return
-        was_low = self._signer.quota_low
+        was_low, before = self._signer.quota_low, self._signer.counter
         try:
             record = finish(prepared, self._signer)
         except Exception as error:  # a signer may raise anything; the others of its group go on
             self._at_fault(error)
-            self._queue.failed(job, _text(error), _was_signed(error))
+            self._queue.failed(job, _text(error), _was_signed(error, counted=before is not None))
             return
         if self._signer.remaining == 0:
             self._used_up()
         elif self._signer.remaining in FEW_LEFT or self._signer.quota_low > was_low:
             self._log.warning(f"{self._name} can issue {self._signer.remaining} more.")
-        self._queue.signed(job, record, self._signer)
+        self._queue.signed(job, record, self._signer, before)
 
     def _at_fault(self, error: Exception) -> None:
         if isinstance(error, TransportError):
@@ -126,10 +127,10 @@ class SigningThreads:
         self._queue.signers_changed()
 
 
-def _was_signed(error: Exception) -> bool | None:
-    """Return whether a signer that failed has used its counter; None if that is not known."""
+def _was_signed(error: Exception, *, counted: bool) -> bool | None:
+    """Return whether a signer that failed has used its counter; None if that is not known, or its counter will tell."""
     if isinstance(error, CertificateError):  # it has answered, wrongly
-        return True
+        return None if counted else True
     refused = isinstance(error, AtcaProvError) and error.code in (Code.QUOTA_USED_UP, Code.PASSWORD_WRONG)
     return False if refused else None
 

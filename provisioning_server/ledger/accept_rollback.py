@@ -44,7 +44,7 @@ def accept_rollback(
 def _accepted(
     ledger: Ledger, notes: RollbackNotes, signer: bytes | None, reason: str, now: datetime
 ) -> Iterator[RollbackAccepted]:
-    if signer is None and notes.checkpoint:
+    if signer is None and (notes.checkpoint or notes.files):
         yield RollbackAccepted(now, reason, checkpoint=notes.checkpoint)
     for serial, ahead in notes.signers.items():
         tally = ledger.tally(serial)

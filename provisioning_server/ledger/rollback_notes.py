@@ -32,13 +32,17 @@ class SignerAhead:
 
 @dataclass(frozen=True, slots=True)
 class RollbackNotes:
-    """What is missing: by signer (serial number, 9 bytes), and the signed checkpoint that the ledger lacks."""
+    """What is missing: by signer (serial number, 9 bytes), and the signed checkpoint that the ledger lacks.
+
+    `files` says which file of the data folder has a certificate that the ledger lacks.
+    """
 
     signers: dict[bytes, SignerAhead] = field(default_factory=dict)
     checkpoint: bytes = b""
+    files: str = ""
 
     def __bool__(self) -> bool:
-        return bool(self.signers or self.checkpoint)
+        return bool(self.signers or self.checkpoint or self.files)
 
     def with_signer(self, serial: bytes, ahead: SignerAhead) -> RollbackNotes:
         """Return the notes with a signer."""
@@ -96,13 +100,16 @@ def _encode(notes: RollbackNotes) -> bytes:
             for serial, ahead in notes.signers.items()
         },
         "checkpoint": b64encode(notes.checkpoint).decode(),
+        "files": notes.files,
     }
     return f"{json.dumps(document, indent=2)}\n".encode()
 
 
 def _decode(document: dict[str, Any]) -> RollbackNotes:
     signers = {_serial(serial): _ahead(ahead) for serial, ahead in document["signers"].items()}
-    return RollbackNotes(signers, b64decode(document["checkpoint"], validate=True))
+    if not isinstance(document["files"], str):
+        raise TypeError("not what was found in files")
+    return RollbackNotes(signers, b64decode(document["checkpoint"], validate=True), document["files"])
 
 
 def _serial(text: str) -> bytes:

@@ -10,7 +10,8 @@ from atcaprov.wire.messages import CHALLENGE_SIZE, CertificatesReply, Certificat
 from provisioning_server.issuing.authority import Authority
 from provisioning_server.issuing.requests import ClientRequest, Delivery, Reply, Request
 from provisioning_server.issuing.signing_queue import SignerEvent
-from tests.support.in_memory_signer import MemorySigner, SigningKey
+from provisioning_server.signers.signer import Signer
+from tests.support.in_memory_signer import SigningKey
 from tests.support.numbered_chips import chip_serial as chip_serial
 from tests.support.numbered_chips import config_zone as config_zone
 
@@ -25,7 +26,7 @@ def key_of(number: int) -> bytes:
 
 
 def request(
-    signer: MemorySigner,
+    signer: Signer,
     number: int = 1,
     *,
     key: bytes | None = None,

@@ -58,6 +58,7 @@ def command(signer: bytes | None, reason: str, data: Path) -> None:
 
 
 def _text(accepted: RollbackAccepted) -> str:
-    if accepted.checkpoint:
-        return "Accepted: the ledger is behind a checkpoint of it."
+    if not accepted.signer_serial:
+        of = "a checkpoint of it" if accepted.checkpoint else "the files of its data folder"
+        return f"Accepted: the ledger is behind {of}."
     return f"Accepted: {accepted.missing} signatures of {accepted.signer_serial.hex().upper()} have no entry."
