@@ -90,6 +90,6 @@ def _write_new(path: Path) -> None:
     except OSError as error:
         raise UsageError(
             f"Cannot write {path}: {error.strerror}.",
-            advice="Check the permissions of the folder and the space on its disk.",
+            advice="Check the permissions of the folder, and make room on its disk.",
             code=Code.FILE_UNWRITABLE,
         ) from error
