@@ -56,15 +56,17 @@ class GuideFiles:
         self._signing_log: SigningLog | None = None
         self._signers: dict[str, bytes] = {}  # certificates by the id of the documents
 
-    def write_missed(self, end: int) -> int:
-        """Write what the ledger has before the index `end` and the files lack; return the number of certificates.
+    def write_missed(self, end: int, stopped: Callable[[], bool] = lambda: False) -> int:
+        """Write what the ledger has before the index `end` and the files lack, until `stopped`.
 
-        Raises OSError, and can be called again then.
+        Returns the number of certificates. Raises OSError, and can be called again then.
         """
         written = 0
         self._folder.certs.mkdir(exist_ok=True)
         signing_log = self._opened()
         for after, block in self._entries.blocks(self._to_compare, self.next):
+            if stopped():
+                return written
             self._restore(block)
             self._to_compare = after
         for after, block in self._entries.blocks(self.next, end):
@@ -73,6 +75,8 @@ class GuideFiles:
             signing_log.append(entry.record for entry in block)
             self.next = self._to_compare = after
             written += len(block)
+            if stopped():
+                break
         return written
 
     def write_new(self, entries: Sequence[IssuedEntry], end: int) -> None:

@@ -73,10 +73,13 @@ class GuideFilesWriter:
             self._more.set()
 
     def stop(self) -> None:
-        """Write what waits, and end the thread."""
+        """Write what waits, and end the thread. What earlier starts missed may be left to the next one."""
         self._stopping.set()
         self._more.set()
-        self._thread.join()
+        if self._thread.ident is None:  # the start has failed before
+            self._files.close()
+        else:
+            self._thread.join()
 
     def _run(self) -> None:
         try:
@@ -109,14 +112,14 @@ class GuideFilesWriter:
             missed, self._missed, self._count = self._missed, False, 0
         try:
             if missed or self.trouble:
-                self._files.write_missed(self._ledger.head().size)
+                self._files.write_missed(self._ledger.head().size, self._stopping.is_set)
             for step in steps:
                 if step.end <= self._files.next:
                     continue
                 if step.start == self._files.next:
                     self._files.write_new(step.entries, step.end)
                 else:  # another server's entries came in between
-                    self._files.write_missed(step.end)
+                    self._files.write_missed(step.end, self._stopping.is_set)
             self._sync()
         except OSError as error:
             self._missed = True

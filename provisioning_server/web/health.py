@@ -34,6 +34,15 @@ _OK: Final = Health("ok")
 _DEGRADED: Final = Health("degraded", str(Code.FILE_UNWRITABLE))
 
 
+def notice(health: Health) -> str:
+    """Return what the page says above the signers; what holds for one of them stands on its card."""
+    if health.code == Code.RECORDS_FAILED:
+        return "The ledger has failed: nothing is issued until the server is started again."
+    if health is _DEGRADED:
+        return "The signing log and the certificate files cannot be written; the ledger has everything."
+    return ""
+
+
 class HealthCheck:
     """Looks at the ledger, the clock, the signers and the guide's files."""
 

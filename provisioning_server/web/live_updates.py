@@ -18,20 +18,23 @@ _ABLE: Final = (SignerState.READY, SignerState.LOW)
 class LiveSigners:
     """Numbers each change. Its methods run on the event loop."""
 
-    def __init__(self, look: Callable[[], list[SignerView]]) -> None:
+    def __init__(self, look: Callable[[], list[SignerView]], notice: Callable[[], str] = str) -> None:
+        """`notice` returns what else is to be shown above the signers."""
         self._look = look
+        self._notice = notice
         self._changed = asyncio.Event()
         self._stopped = False
         self._number = 0
         self._written = (-1, "")
         self.views: list[SignerView] = []
+        self.notice = ""
         self.look()
 
     def look(self) -> None:
         """Look at the signers now."""
-        views = self._look()
-        if views != self.views:
-            self.views = views
+        views, notice = self._look(), self._notice()
+        if (views, notice) != (self.views, self.notice):
+            self.views, self.notice = views, notice
             self._number += 1
             self.wake()
 
@@ -63,7 +66,7 @@ class LiveSigners:
     def _event(self) -> str:
         """Return the event of the newest change; written once for all open pages."""
         if self._written[0] != self._number:
-            data = json.dumps(snapshot(self.views))
+            data = json.dumps(snapshot(self.views, self.notice))
             self._written = (self._number, f"id: {self._number}\nevent: signers\ndata: {data}\n\n")
         return self._written[1]
 
@@ -73,14 +76,16 @@ class LiveSigners:
         self._changed = asyncio.Event()
 
 
-def snapshot(views: list[SignerView]) -> dict[str, object]:
+def snapshot(views: list[SignerView], notice: str = "") -> dict[str, object]:
     """Return the state for JSON: the signers and their summary."""
     waiting = sum(view.state == SignerState.WAITING for view in views)
-    return {"summary": summary(views), "waiting": waiting, "signers": [asdict(view) for view in views]}
+    return {"summary": summary(views, notice), "waiting": waiting, "signers": [asdict(view) for view in views]}
 
 
-def summary(views: list[SignerView]) -> str:
-    """Return a summary of all signers."""
+def summary(views: list[SignerView], notice: str = "") -> str:
+    """Return a summary of all signers, before it what else is to be known."""
+    if notice:
+        return f"{notice} {summary(views)}"
     if not views:
         return "No signers"
     ready = sum(view.state in _ABLE for view in views)

@@ -13,7 +13,7 @@ from atcaprov.web.logins import Logins
 from atcaprov.web.server import WebServer
 from atcaprov.web.tls import date_warning
 from provisioning_server.passwords.unlock_service import UnlockService
-from provisioning_server.web.health import HealthCheck
+from provisioning_server.web.health import HealthCheck, notice
 from provisioning_server.web.live_updates import LiveSigners
 from provisioning_server.web.routes import PageParts, Pages
 from provisioning_server.web.views import SignerOverview
@@ -39,7 +39,7 @@ class WebPage:
         self._log = log
         self._links = links
         self._logins = Logins()
-        self._live = LiveSigners(overview.views)
+        self._live = LiveSigners(overview.views, lambda: notice(health.look()))
         self._server = WebServer(address, log)
         self._looking: asyncio.Task[None] | None = None
 

@@ -93,7 +93,11 @@ class Pages:
         self._parts.live.look()
         views = self._parts.live.views
         return self._page(
-            "signers.html", views=views, blank=SignerView(), summary=summary(views), secret=session.form_secret
+            "signers.html",
+            views=views,
+            blank=SignerView(),
+            summary=summary(views, self._parts.live.notice),
+            secret=session.form_secret,
         )
 
     async def _events(self, request: Request) -> Response:
@@ -128,7 +132,7 @@ class Pages:
         """Return the outcome to a script; a browser without scripts is sent back to the page, which shows it."""
         if "application/json" not in request.headers.get("accept", ""):
             return RedirectResponse("/signers", 303)
-        return JSONResponse({"outcome": outcome, **snapshot(self._parts.live.views)}, status)
+        return JSONResponse({"outcome": outcome, **snapshot(self._parts.live.views, self._parts.live.notice)}, status)
 
     async def _login(self, request: Request) -> Response:
         if self._session(request) is not None:

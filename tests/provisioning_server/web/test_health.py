@@ -1,0 +1,143 @@
+"""The health check: green while something issues, red with a code otherwise; for everyone, and nothing secret."""
+
+from __future__ import annotations
+
+import dataclasses
+import http.client
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from atcaprov import AtcaProvError, Code
+from atcaprov.web.address import WebAddress
+from atcaprov.web.login_links import FILE_NAME
+from atcaprov.wire.messages import CertificatesReply, ErrorReply
+from provisioning_server import rejections
+from provisioning_server.ledger.changes import Changes
+from provisioning_server.ledger.sql.sql_ledger import SqlLedger
+from provisioning_server.ledger.store import Committed
+from provisioning_server.records.signer_documents import SignerDocuments
+from provisioning_server.signers.registry import SignerRegistry
+from provisioning_server.web.health import HealthCheck, notice
+from tests.support.in_memory_signer import MemorySigner
+from tests.support.raw_http_client import Visitor
+from tests.support.server import ServerAddress, WireClient, running_server
+from tests.support.server_parts import request
+
+
+class Server:
+    """What the check looks at."""
+
+    def __init__(self, *signers: MemorySigner) -> None:
+        self.registry = SignerRegistry(signers)
+        self.trouble: ErrorReply | None = None
+        self.trouble_of: dict[bytes, ErrorReply] = {}
+        self.files = ""
+        self.check = HealthCheck(self.registry, self._trouble, lambda: self.files)
+
+    def _trouble(self, documents: SignerDocuments | None) -> ErrorReply | None:
+        return self.trouble if documents is None else self.trouble_of.get(documents.signer_public_key)
+
+    @property
+    def found(self) -> tuple[int, str, str]:
+        health = self.check.look()
+        return health.http_status, health.status, health.code
+
+
+def test_a_server_that_issues_is_green() -> None:
+    server = Server(MemorySigner())
+    assert server.found == (200, "ok", "")
+    assert notice(server.check.look()) == ""
+
+
+@pytest.mark.parametrize("trouble", [rejections.RECORDS_FAILED, rejections.DISK_FULL, rejections.LEDGER_BEHIND])
+def test_what_stops_all_signers_is_red(trouble: ErrorReply) -> None:
+    server = Server(MemorySigner())
+    server.trouble, server.files = trouble, "No space left on device"
+    assert server.found == (503, "failing", trouble.code)
+
+
+def test_one_signer_that_issues_is_enough() -> None:
+    waiting, excluded, ready = MemorySigner(password=b"secret"), MemorySigner(), MemorySigner()
+    server = Server(waiting, excluded, ready)
+    server.registry.exclude(excluded, rejections.QUOTA_USED_UP)
+    assert server.found == (200, "ok", "")
+    server.trouble_of[ready.documents.signer_public_key] = rejections.LEDGER_BEHIND
+    assert server.found == (503, "failing", Code.SIGNER_NOT_READY)
+    server.registry.remove(waiting)
+    assert server.found == (503, "failing", Code.QUOTA_USED_UP)
+    server.registry.remove(excluded)
+    assert server.found == (503, "failing", rejections.LEDGER_BEHIND.code)
+    server.registry.remove(ready)
+    assert server.found == (503, "failing", Code.SIGNER_UNPLUGGED)
+
+
+def test_files_that_cannot_be_written_are_told_and_leave_it_green() -> None:
+    server = Server(MemorySigner())
+    server.files = "No space left on device"
+    assert server.found == (200, "degraded", Code.FILE_UNWRITABLE)
+    assert "cannot be written" in notice(server.check.look())
+
+
+@pytest.fixture
+def signer() -> MemorySigner:
+    return MemorySigner()
+
+
+@dataclasses.dataclass
+class Site:
+    data: Path
+    address: ServerAddress
+
+    def ask(self, method: str = "GET") -> tuple[int, str, dict[str, str]]:
+        """Ask for the health without a login."""
+        page = urlsplit((self.data / FILE_NAME).read_text().strip())
+        connection = http.client.HTTPConnection(page.netloc)
+        connection.request(method, "/health")
+        answer = connection.getresponse()
+        text = answer.read().decode()
+        connection.close()
+        return answer.status, text, {name.lower(): value for name, value in answer.getheaders()}
+
+
+@pytest.fixture
+def site(signer: MemorySigner, tmp_path: Path) -> Iterator[Site]:
+    with running_server(signer, tmp_path, web=WebAddress("127.0.0.1", 0)) as address:
+        yield Site(tmp_path, address)
+
+
+def test_anyone_may_ask_over_http_and_sees_nothing_else(site: Site) -> None:
+    status, text, headers = site.ask()
+    assert (status, json.loads(text)) == (200, {"status": "ok", "code": ""})
+    assert headers["content-type"] == "application/json"
+    assert headers["cache-control"] == "no-store"
+    assert "set-cookie" not in headers
+    assert site.ask("HEAD")[:2] == (200, "")
+    assert site.ask("POST")[0] == 403, "no form of the page"
+
+
+def test_the_first_error_of_the_ledger_makes_it_red_and_the_page_says_it(
+    site: Site, signer: MemorySigner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(ledger: SqlLedger, _: Changes) -> Committed:
+        ledger.failed = True
+        raise AtcaProvError("The ledger cannot be read or written: disk I/O error.", code=Code.RECORDS_FAILED)
+
+    with WireClient(site.address) as wire:
+        assert isinstance(wire.ask(request(signer)), CertificatesReply)
+        monkeypatch.setattr(SqlLedger, "commit", fail)
+        for number in (2, 1):
+            refused = wire.ask(request(signer, number))
+            assert isinstance(refused, ErrorReply)
+            assert refused.code == Code.RECORDS_FAILED
+    status, text, _ = site.ask()
+    assert (status, json.loads(text)) == (503, {"status": "failing", "code": "records-failed"})
+    visitor = Visitor(site.data)
+    visitor.log_in()
+    with visitor.events() as events:
+        shown = next(events)
+    assert shown["summary"].startswith("The ledger has failed: nothing is issued until the server is started again. ")
+    assert shown["signers"][0]["headline"] == "Issues nothing"
