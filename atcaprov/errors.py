@@ -119,6 +119,7 @@ class Code(enum.StrEnum):
     KEY_WITHOUT_CERTIFICATE = "key-without-certificate"
     CERTIFICATE_EXPIRED = "certificate-expired"
     DEFINITION_UNKNOWN = "definition-unknown"
+    PROOF_OVERDUE = "proof-overdue"
     NOT_GENUINE = "not-genuine"
     MODULE_INVALID = "module-invalid"
     MODULE_CHANGED = "module-changed"

@@ -20,7 +20,7 @@ from provisioning_server import rejections
 from provisioning_server.guide_files.writer import GuideFilesWriter
 from provisioning_server.internal_error import internal_error
 from provisioning_server.issuing.authority import Authority
-from provisioning_server.issuing.checkpoint_keeper import CheckpointKeeper
+from provisioning_server.issuing.proof_deadline import ProofDeadline
 from provisioning_server.issuing.rollback_guard import RollbackGuard
 from provisioning_server.issuing.server_clock import ServerClock, check_clock
 from provisioning_server.issuing.signing_queue import SigningQueue
@@ -142,10 +142,16 @@ class ProvisioningServer:
             self._sources(), self._signers, lifecycle, self._log, functools.partial(open_signer, pins=pins)
         )
         trouble = functools.partial(_trouble, ledger, clock, watch.guard)
+        deadline = ProofDeadline(ledger, self._settings.proof_within, _now, self._log)
         overview = SignerOverview(
-            self._signers, lifecycle.unlock_service, functools.partial(_tally, ledger), watcher.unusable, trouble
+            self._signers,
+            lifecycle.unlock_service,
+            functools.partial(_tally, ledger),
+            watcher.unusable,
+            trouble,
+            lambda: deadline.sentence,
         )
-        health = HealthCheck(self._signers, trouble, lambda: writer.trouble)
+        health = HealthCheck(self._signers, trouble, lambda: writer.trouble, lambda: deadline.sentence)
         page = self._web_page(overview, lifecycle.unlock_service, health)
         listener = Listener(self._settings.limits, worker.submit, self._log)
         try:
@@ -154,7 +160,7 @@ class ProvisioningServer:
                 self._log.info(f"Web page at {await page.start()}.")
             for address in await listener.start(self._settings.bind, self._settings.port):
                 self._log.info(f"Server listening on {address}.")
-            await self._until_stopped(lifecycle, watcher, watch.keeper)
+            await self._until_stopped(lifecycle, watcher, watch.keeper.run(), deadline.watch())
             self._log.info("Server stopping...")
         finally:
             bay_stopped = asyncio.create_task(watcher.stop())
@@ -195,9 +201,9 @@ class ProvisioningServer:
         self._log.error(f"Internal error: {context.get('message')} {context.get('exception')!r}")
 
     async def _until_stopped(
-        self, lifecycle: SignerLifecycle, watcher: ModuleWatcher, keeper: CheckpointKeeper
+        self, lifecycle: SignerLifecycle, watcher: ModuleWatcher, *besides: Coroutine[Any, Any, None]
     ) -> None:
-        parts = [self._look_after_signers(lifecycle, watcher), keeper.run()]
+        parts = [self._look_after_signers(lifecycle, watcher), *besides]
         if self._console is not None:
             parts.append(self._read_keys(self._console, lifecycle.prompt))
         work = asyncio.create_task(run_all(*parts))

@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NoReturn
 
@@ -22,6 +22,7 @@ from atcaprov.program.log_options import log_options
 from atcaprov.program.process_hardening import harden_process
 from atcaprov.terminal.console import open_console
 from atcaprov.web.address import WebAddress
+from provisioning_server.commands.parameter_types import Duration
 from provisioning_server.passwords.given_passwords import credentials_folder, read_passwords
 from provisioning_server.program_log import ProgramLog
 from provisioning_server.records.data_folder import DataFolder
@@ -96,6 +97,10 @@ from signer_module.commands.password_options import DESCRIPTOR
     help="Configuration zone of the product, as provisioning-client takes it; a chip with another one gets no"
     " certificate. Repeat it for several products.",
 )  # fmt: skip
+@click.option(
+    "--proof-within", metavar="DURATION", type=Duration(), show_default="no limit",
+    help="Warn when the chip of a certificate has not proven its key so long after the issue, such as 24h.",
+)  # fmt: skip
 @click.option("--allow-rekey", is_flag=True, help="Issue again for a chip that has a certificate for another key.")
 @click.option(
     "--web", metavar="[HOST:]PORT",
@@ -120,6 +125,7 @@ def command(
     password_file: Path | None,
     password_fd: int | None,
     accept_clock: str | None,
+    proof_within: timedelta | None,
     configs: tuple[Path, ...],
     allow_rekey: bool,
     web: str | None,
@@ -140,6 +146,7 @@ def command(
         plain_network=plain_network,
         accept_clock=accept_clock,
         allow_rekey=allow_rekey,
+        proof_within=proof_within,
         config_zones=tuple(read_zone_file(path).zone.data for path in configs),
         passwords=tuple(password for source in sources for password in read_passwords(source)),
         credentials=credentials_folder(os.environ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -50,6 +51,8 @@ class Settings:
     """The level of `ProgramLog`."""
     accept_clock: str | None = None
     """Why the clock is right although records are newer; None: it has to be newer than they are."""
+    proof_within: timedelta | None = None
+    """How long after its issue a certificate may be unproven before the server warns; None: it never warns."""
     limits: ConnectionLimits = field(default_factory=ConnectionLimits)
 
     def __post_init__(self) -> None:

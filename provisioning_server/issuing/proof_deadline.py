@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from atcaprov.errors import AtcaProvError
 from atcaprov.log import Log
 from provisioning_server.ledger.store import Ledger
 from provisioning_server.log_names import device_text
@@ -33,22 +35,34 @@ class OverdueProofs:
 
 
 class ProofDeadline:
-    """Asks the ledger for certificates that were issued longer ago than `within` and are not proven.
+    """Asks the ledger for certificates that were issued longer ago than `within` and are not proven; None: never.
 
     `check` may be called by any thread, one at a time; `overdue` by all.
     """
 
-    def __init__(self, ledger: Ledger, within: timedelta, clock: Callable[[], datetime], log: Log) -> None:
+    def __init__(self, ledger: Ledger, within: timedelta | None, clock: Callable[[], datetime], log: Log) -> None:
         """`clock` returns the time in UTC."""
-        self.within: Final = duration_text(within)
+        self.within: Final = "" if within is None else duration_text(within)
         self.overdue = OverdueProofs()
         self._ledger = ledger
         self._within = within
         self._clock = clock
         self._log = log
 
+    async def watch(self) -> None:
+        """Look again and again, beside the event loop; a ledger that has failed is not looked at any more."""
+        while self._within is not None and not self._ledger.failed:
+            try:
+                await asyncio.to_thread(self.check)
+            except AtcaProvError as error:
+                self._log.error(f"Proofs that are late cannot be looked for: {error}")
+                return
+            await asyncio.sleep(CHECK_SECONDS)
+
     def check(self) -> None:
         """Look, and warn if there are more than before; raises AtcaProvError as the ledger."""
+        if self._within is None:
+            return
         late = self._ledger.unproven(self._clock() - self._within, 0, COUNTED_MAX)
         before = self.overdue
         oldest = f"{device_text(late[0].record.chip_serial)} from {moment(late[0].record.time)}" if late else ""

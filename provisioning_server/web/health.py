@@ -31,38 +31,43 @@ class Health:
 
 _FAILING: Final = "failing"
 _OK: Final = Health("ok")
-_DEGRADED: Final = Health("degraded", str(Code.FILE_UNWRITABLE))
+_FILES_BEHIND: Final = Health("degraded", str(Code.FILE_UNWRITABLE))
+_PROOFS_OVERDUE: Final = Health("degraded", str(Code.PROOF_OVERDUE))
 
 
 def notice(health: Health) -> str:
     """Return what the page says above the signers; what holds for one of them stands on its card."""
     if health.code == Code.RECORDS_FAILED:
         return "The ledger has failed: nothing is issued until the server is started again."
-    if health is _DEGRADED:
+    if health is _FILES_BEHIND:
         return "The signing log and the certificate files cannot be written; the ledger has everything."
     return ""
 
 
 class HealthCheck:
-    """Looks at the ledger, the clock, the signers and the guide's files."""
+    """Looks at the ledger, the clock, the signers, the guide's files and the proofs."""
 
     def __init__(
         self,
         signers: SignerRegistry,
         trouble: Callable[[SignerDocuments | None], ErrorReply | None],
         files_trouble: Callable[[], str],
+        overdue_proofs: Callable[[], str] = str,
     ) -> None:
         """`trouble` says why a signer issues nothing though it is ready, and for None why none does."""
         self._signers = signers
         self._trouble = trouble
         self._files_trouble = files_trouble
+        self._overdue_proofs = overdue_proofs
 
     def look(self) -> Health:
         """Return how it is now."""
         trouble = self._trouble(None) or self._trouble_of_signers()
         if trouble is not None:
             return Health(_FAILING, trouble.code)
-        return _DEGRADED if self._files_trouble() else _OK
+        if self._files_trouble():
+            return _FILES_BEHIND
+        return _PROOFS_OVERDUE if self._overdue_proofs() else _OK
 
     def _trouble_of_signers(self) -> ErrorReply | None:
         """Return why no signer issues; None if one does."""

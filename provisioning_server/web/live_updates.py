@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict
 from typing import Final
 
-from provisioning_server.web.views import SignerState, SignerView
+from provisioning_server.web.views import PROOFS_KEY, SignerState, SignerView
 
 LOOK_SECONDS: Final = 0.25
 PING_SECONDS: Final = 10.0
@@ -86,11 +86,12 @@ def summary(views: list[SignerView], notice: str = "") -> str:
     """Return a summary of all signers, before it what else is to be known."""
     if notice:
         return f"{notice} {summary(views)}"
-    if not views:
+    signers = [view for view in views if view.key != PROOFS_KEY]
+    if not signers:
         return "No signers"
-    ready = sum(view.state in _ABLE for view in views)
-    waiting = sum(view.state == SignerState.WAITING for view in views)
-    parts = [f"{ready} of {len(views)} ready"]
+    ready = sum(view.state in _ABLE for view in signers)
+    waiting = sum(view.state == SignerState.WAITING for view in signers)
+    parts = [f"{ready} of {len(signers)} ready"]
     if waiting:
         parts.append("1 waits for its password" if waiting == 1 else f"{waiting} wait for their passwords")
     return ", ".join(parts)

@@ -22,6 +22,8 @@ from provisioning_server.signers.software import SoftwareSigner
 
 _AGAIN: Final = "Unplug it, wait two seconds, plug it in. If it happens again, replace it."
 
+PROOFS_KEY: Final = "proofs"
+"""The card of what is not a signer: certificates that are not proven in time."""
 _TRIES_LEFT: Final = {
     "Key file": "You can try as often as you like, after longer and longer pauses.",
     "Module": "The module counts wrong tries. You can try as often as you like, after longer and longer pauses.",
@@ -69,21 +71,28 @@ class SignerOverview:
         tally: Callable[[bytes], SignerTally | None],
         unusable: Callable[[], Mapping[str, str]] = dict,
         trouble: Callable[[SignerDocuments], ErrorReply | None] = lambda _: None,
+        overdue_proofs: Callable[[], str] = str,
     ) -> None:
-        """`trouble` says why a signer issues nothing although it is ready, such as a wrong clock."""
+        """`trouble` says why a signer issues nothing although it is ready, such as a wrong clock.
+
+        `overdue_proofs` says which certificates are not proven in time; nothing if all are.
+        """
         self._registry = registry
         self._unlock_service = unlock_service
         self._tally = tally
         self._unusable = unusable
         self._trouble = trouble
+        self._overdue_proofs = overdue_proofs
         self._known: dict[str, SignerView] = {}  # in the order in which they came first, so that none jumps
 
     def views(self) -> list[SignerView]:
-        """Return the cards: signers in the order in which they came, then devices that cannot be used."""
+        """Return the cards: signers in the order in which they came, devices that cannot be used, late proofs."""
         here = {view.key: view for view in map(self._view, self._registry.entries())}
         gone = {key: _unplugged(view) for key, view in self._known.items() if key not in here}
         self._known = {key: (here | gone)[key] for key in dict.fromkeys((*self._known, *here))}
-        return [*self._known.values(), *(_unusable_view(url, why) for url, why in self._unusable().items())]
+        unusable = (_unusable_view(url, why) for url, why in self._unusable().items())
+        overdue = self._overdue_proofs()
+        return [*self._known.values(), *unusable, *([_proofs_view(overdue)] if overdue else [])]
 
     def signer(self, key: str) -> Signer | None:
         """Return the signer of a view, if it is connected."""
@@ -162,6 +171,13 @@ def _unusable_view(url: str, why: str) -> SignerView:
         state=SignerState.QUARANTINED,
         headline="Cannot be used",
         detail=printable(f"{why} {_AGAIN}"),
+    )
+
+
+def _proofs_view(overdue: str) -> SignerView:
+    detail = f"{overdue} 'provisioning-server ledger unproven' lists them."
+    return SignerView(
+        key=PROOFS_KEY, name="Proofs", state=SignerState.LOW, headline="Not proven in time", detail=printable(detail)
     )
 
 

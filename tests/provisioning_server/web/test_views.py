@@ -41,14 +41,31 @@ class Bench:
         self.now = 100.0
         self.unlock_service = UnlockService(self.registry, RememberingLog(), clock=lambda: self.now)
         self.trouble: ErrorReply | None = None
+        self.overdue = ""
         self.overview = SignerOverview(
-            self.registry, self.unlock_service, self.tallies.get, lambda: self.unusable, lambda _: self.trouble
+            self.registry,
+            self.unlock_service,
+            self.tallies.get,
+            lambda: self.unusable,
+            lambda _: self.trouble,
+            lambda: self.overdue,
         )
 
     def view(self) -> SignerView:
         """Look at the only signer."""
         (view,) = self.overview.views()
         return view
+
+
+def test_late_proofs_have_a_yellow_card_that_is_no_signer() -> None:
+    bench = Bench(MemorySigner())
+    assert summary(bench.overview.views()) == "1 of 1 ready"
+    bench.overdue = "2 certificates are not proven after 1d."
+    signer, proofs = bench.overview.views()
+    assert (proofs.state, proofs.headline) == (SignerState.LOW, "Not proven in time")
+    assert proofs.detail == f"{bench.overdue} 'provisioning-server ledger unproven' lists them."
+    assert summary([signer, proofs]) == "1 of 1 ready"
+    assert bench.overview.signer(proofs.key) is None
 
 
 def test_identity_is_shown() -> None:
