@@ -8,7 +8,7 @@ WORKERS ?= auto
 PYTEST := $(BIN)/python -m pytest
 SHARED := --numprocesses $(WORKERS) --dist worksteal
 
-.PHONY: help setup demo check test lint lint-style lint-types lint-imports benchmarks bench platforms docs clean
+.PHONY: help setup demo check test lint lint-style lint-types lint-imports benchmarks bench soak platforms docs clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -47,9 +47,13 @@ lint-imports: setup
 benchmarks: setup ## measure; figures also in benchmarks.json
 	$(PYTEST) tests/benchmarks -q -s
 
-bench: setup ## boards on a real kernel in virtual machines
+bench: setup ## boards on a real kernel, and power cuts, in virtual machines
 	$(PYTEST) virtual_bench/host -q
 	$(BIN)/python -m virtual_bench
+	$(BIN)/python -m tests.soak cuts --count 10
+
+soak: setup ## kill servers, fail disks and cut the power for a while
+	$(BIN)/python -m tests.soak $(SOAK)
 
 platforms: setup ## the product on other systems and Python versions
 	$(BIN)/python -m tests.platforms $(PLATFORMS)

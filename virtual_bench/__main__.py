@@ -49,7 +49,7 @@ def main(command: list[str]) -> int:
     begin = time.monotonic()
     try:
         kernel = prepare_kernel(WORK_FOLDER)
-        _compile_sources()
+        compile_sources()
         print(f"bench: kernel ready in {time.monotonic() - begin:.1f} s", flush=True)
         if command:
             return _run_command(kernel, command)
@@ -63,7 +63,7 @@ def main(command: list[str]) -> int:
         print(f"bench: {time.monotonic() - begin:.1f} s in all", flush=True)
 
 
-def _compile_sources() -> None:
+def compile_sources() -> None:
     """Compile here what each process in a guest would compile again, some 15 times slower."""
     folders = (entry for entry in WORK_FOLDER.parent.iterdir() if (entry / "__init__.py").exists())
     for folder in folders:

@@ -6,8 +6,11 @@ Reads the tables by SQL of its own and computes the Merkle root by the definitio
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
+import shutil
 import sqlite3
+import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -49,13 +52,15 @@ class Contents:
 
     @classmethod
     def of_sqlite(cls, path: Path) -> Self:
-        """Read a file of SQLite, with its write-ahead log."""
-        connection = sqlite3.connect(path)
-        try:
-            found = [str(row[0]) for row in connection.execute("PRAGMA integrity_check")]
-            return cls._of(connection, [fault for fault in found if fault != "ok"])
-        finally:
-            connection.close()
+        """Read a copy of a file of SQLite and its write-ahead log, which the next server is to find as they are."""
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(shutil.copy(path, folder))
+            log = path.with_name(f"{path.name}-wal")
+            if log.exists():
+                shutil.copy(log, folder)
+            with contextlib.closing(sqlite3.connect(copy)) as connection:
+                found = [str(row[0]) for row in connection.execute("PRAGMA integrity_check")]
+                return cls._of(connection, [fault for fault in found if fault != "ok"])
 
     @classmethod
     def of_postgresql(cls, url: str) -> Self:
@@ -82,9 +87,9 @@ class Contents:
         return [(index, json.loads(body)) for index, kind, body in self.entries if kind == "issued"]
 
     @property
-    def lost(self) -> int:
-        """Return how many signatures ended without a certificate."""
-        return sum(lost for _, _, lost, _ in self.tallies)
+    def lost(self) -> list[dict[str, Any]]:
+        """Return the fields of each intent that ended without a certificate."""
+        return [json.loads(body) for _, kind, body in self.entries if kind == "lost"]
 
     @property
     def counted(self) -> int:
@@ -101,6 +106,17 @@ def problems(contents: Contents, acknowledged: Sequence[Acknowledgement]) -> lis
         *_index_faults(contents),
         *_log_faults(contents, acknowledged),
     ]
+
+
+def signature_problems(contents: Contents, used: int) -> list[str]:
+    """Compare a module's own counter with the ledger: each signature is a certificate, or an intent that was lost.
+
+    An intent may have been lost before the module signed; the ledger says then that it does not know.
+    """
+    unknown = sum(fields["signed"] is None for fields in contents.lost)
+    if contents.counted <= used <= contents.counted + unknown:
+        return []
+    return [f"the module has signed {used} times, the ledger has {contents.counted} and {unknown} that may be signed"]
 
 
 def lost_certificates(contents: Contents, acknowledged: Iterable[Acknowledgement]) -> list[int]:

@@ -131,8 +131,11 @@ def fork_server(environment: Mapping[str, str]) -> Iterator[ForkServer]:
         ),
     ):
         theirs.close()
-        yield ForkServer(ours)
-        ours.close()  # that ends it
+        ours.settimeout(PATIENCE)
+        try:
+            yield ForkServer(ours)
+        finally:
+            ours.close()  # that ends it
 
 
 def _as_json(fault: Fault) -> list[Any] | None:
@@ -179,7 +182,8 @@ def _serve(arguments: Sequence[str], fault: list[Any] | None, console: int, coun
 
 def main(descriptor: int) -> None:
     """Fork servers as the other end of the socket asks, until it is closed."""
-    import provisioning_server.app  # noqa: F401 - so that no child has to
+    import provisioning_server.app
+    import provisioning_server.web.page  # noqa: F401 - so that no child has to
 
     with socket.socket(fileno=descriptor) as parent:
         while True:

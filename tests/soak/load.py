@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from atcaprov.certs.keys import raw_public_key, raw_signature
+from atcaprov.errors import Code
 from atcaprov.wire.connection import Closed, Connection, Role
 from atcaprov.wire.fields import ReportedStage
 from atcaprov.wire.messages import (
@@ -39,7 +40,7 @@ from tests.soak.acknowledged import Acknowledgement, chip_key
 from tests.support.numbered_chips import chip_serial, config_zone
 
 Address = tuple[str, int]
-PATIENCE: Final = 120.0
+PATIENCE: Final = 60.0
 _AGAIN_SHARE: Final = 0.1
 _RACE_SHARE: Final = 0.1
 _REPORT_SHARE: Final = 0.7
@@ -58,6 +59,8 @@ class Station:
     number: int = 0
     certificate: str = ""
     """The SHA-256 of the certificate that a report is open for."""
+    after_failure: bool = False
+    """Whether its request went out when the server had said that its ledger failed."""
 
 
 @dataclass
@@ -78,6 +81,8 @@ class Load:
     certificates: dict[int, str] = field(default_factory=dict)
     """What chips have got, also before; they are asked for again."""
     asked: int = 0
+    issued_after_failure: int = 0
+    """Certificates for which was asked after the server had said that its ledger failed."""
 
     def __post_init__(self) -> None:
         self._next = self.first
@@ -91,7 +96,7 @@ class Load:
             AssertionError: a chip got two certificates, or a server is silent.
         """
         with self._selector:
-            for place in range(self.stations):
+            for place in range(self.stations if self.addresses else 0):
                 self._open(self.addresses[place % len(self.addresses)], requests)
             while self._asking:
                 ready = self._selector.select(PATIENCE)
@@ -119,6 +124,7 @@ class Load:
             return
         self.asked += 1
         station.number = self._choose()
+        station.after_failure = Code.RECORDS_FAILED in self.refused
         key = raw_public_key(chip_key(station.number).public_key())
         self._send(station, CertificatesRequest(config_zone(station.number), key, self.signer))
 
@@ -164,6 +170,7 @@ class Load:
         self._ask(station, requests)
 
     def _take_certificate(self, station: Station, reply: CertificatesReply) -> None:
+        self.issued_after_failure += station.after_failure
         station.certificate = hashlib.sha256(reply.device_certificate).hexdigest()
         self.told(Acknowledgement(station.number, station.certificate))
         known = self.certificates.setdefault(station.number, station.certificate)

@@ -34,7 +34,9 @@ _START: Final = Path(__file__).with_name("guest_start.sh")
 _PORT: Final = "/dev/acknowledged"
 _CHIPS_PER_BOOT: Final = 100_000
 _ACKNOWLEDGEMENTS: Final = (1, 40)
-_WRITES: Final = (1, 60)
+_EVENTS: Final = (1, 120)
+_AT_EVENTS: Final = 0.7
+"""How many of the cuts come at an event of the disk: then something stands in its cache."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +67,8 @@ class Moment:
     @classmethod
     def choose(cls, random: Random, *, at_writes: bool) -> Moment:
         """Return a moment at random."""
-        if at_writes and random.random() < 0.5:
-            return cls(events=random.randint(*_WRITES))
+        if at_writes and random.random() < _AT_EVENTS:
+            return cls(events=random.randint(*_EVENTS))
         return cls(acknowledgements=random.randint(*_ACKNOWLEDGEMENTS))
 
     def __str__(self) -> str:

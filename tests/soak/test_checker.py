@@ -15,7 +15,7 @@ import pytest
 from provisioning_server.ledger.open_ledger import FILE_NAME, open_ledger
 from tests.provisioning_server.ledger.events import NOW, intent, issued, lost, reported, step
 from tests.soak.acknowledged import Acknowledgement, chip_key, whole_lines
-from tests.soak.checker import Contents, merkle_root, problems
+from tests.soak.checker import Contents, merkle_root, problems, signature_problems
 from tests.support.numbered_chips import chip_serial
 
 CHIPS = range(1, 6)
@@ -60,7 +60,7 @@ def _note(contents: Contents) -> str:
 def test_a_good_ledger_has_no_problems(path: Path, acknowledged: list[Acknowledgement]) -> None:
     contents = Contents.of(path)
     assert not problems(contents, acknowledged)
-    assert (len(contents.issued), contents.lost, contents.counted) == (5, 1, 6)
+    assert (len(contents.issued), len(contents.lost), contents.counted) == (5, 1, 6)
     assert contents.size == COUNT_OF_ENTRIES
 
 
@@ -104,6 +104,13 @@ def test_two_certificates_for_one_chip_are_refused(path: Path) -> None:
     told = [_acknowledgement(3), Acknowledgement(3, _acknowledgement(2).certificate)]
     with pytest.raises(AssertionError, match="chip 3 got two"):
         problems(Contents.of(path), told)
+
+
+@pytest.mark.parametrize(("used", "is_right"), [(5, False), (6, True), (7, True), (8, False)])
+def test_signatures_of_a_module_are_accounted_for(path: Path, used: int, is_right: bool) -> None:
+    with closing(open_ledger(path, NOW)) as ledger:
+        step(ledger, lost(intent(10), signed=None))
+    assert is_right == (not signature_problems(Contents.of(path), used))
 
 
 def test_lines_are_read_up_to_the_cut() -> None:
