@@ -17,6 +17,7 @@ from atcaprov.terminal.keys import Key
 from atcaprov.web.login_links import ConsoleLinks, LinkFile
 from atcaprov.wire.messages import ErrorReply
 from provisioning_server import rejections
+from provisioning_server.audit.chip_log_key import opened_log_key
 from provisioning_server.guide_files.writer import GuideFilesWriter
 from provisioning_server.internal_error import internal_error
 from provisioning_server.issuing.authority import Authority
@@ -85,8 +86,11 @@ class ProvisioningServer:
         if self._console is not None:
             self._log.say("Press ESC to quit.")
         self._log.info("Provisioning Server started.")
-        with contextlib.closing(open_or_import(self._folder, _now(), self._log)) as ledger:
-            watch = watch_ledger(ledger, self._folder, self._signers, self._log, _now)
+        with (
+            contextlib.closing(open_or_import(self._folder, _now(), self._log)) as ledger,
+            opened_log_key(self._folder.path, ledger, self._settings.log_chip) as key,
+        ):
+            watch = watch_ledger(ledger, self._folder, key, self._signers, self._log, _now)
             writer = self._guide_files_writer(ledger, watch.guard)
             try:
                 with stopped_by_signals(self.stop):

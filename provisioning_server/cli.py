@@ -22,6 +22,7 @@ from atcaprov.program.log_options import log_options
 from atcaprov.program.process_hardening import harden_process
 from atcaprov.terminal.console import open_console
 from atcaprov.web.address import WebAddress
+from provisioning_server.audit.log_key import LogChip
 from provisioning_server.commands.parameter_types import Duration
 from provisioning_server.passwords.given_passwords import credentials_folder, read_passwords
 from provisioning_server.program_log import ProgramLog
@@ -110,6 +111,8 @@ from signer_module.commands.password_options import DESCRIPTOR
     "--web-cert", metavar="FILE", type=click.Path(path_type=Path), help="Certificate of the page, PEM; makes it HTTPS."
 )
 @click.option("--web-key", metavar="FILE", type=click.Path(path_type=Path), help="Its key, PEM without a password.")
+@click.option("--log-module", metavar="URL", help="Chip that signs the checkpoints of the ledger, at a device URL.")
+@click.option("--log-slot", metavar="NUM", default=0, type=click.IntRange(0, 15), help="Slot of the key in that chip.")
 @log_options(logging.INFO)
 @click.pass_context
 def command(
@@ -131,6 +134,8 @@ def command(
     web: str | None,
     web_cert: Path | None,
     web_key: Path | None,
+    log_module: str | None,
+    log_slot: int,
     log_level: int | None,
 ) -> None:
     """Issue certificates for chips over TCP until ESC, Ctrl-C or SIGTERM, or run a command on the server's ledger."""
@@ -154,6 +159,7 @@ def command(
         module_folder=module_folder,
         scan=scan,
         web=_web_address(web, web_cert, web_key),
+        log_chip=None if log_module is None else LogChip(log_module, log_slot),
         log_level=log_level,
     )
     serve(settings)

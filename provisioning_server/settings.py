@@ -13,6 +13,7 @@ from atcaprov.bounded_reading import is_folder
 from atcaprov.errors import UsageError
 from atcaprov.hal.registry import require_device_url
 from atcaprov.web.address import WebAddress, is_loopback
+from provisioning_server.audit.log_key import LogChip
 from provisioning_server.passwords.given_passwords import GivenPassword
 from provisioning_server.transport.limits import ConnectionLimits
 
@@ -53,6 +54,8 @@ class Settings:
     """Why the clock is right although records are newer; None: it has to be newer than they are."""
     proof_within: timedelta | None = None
     """How long after its issue a certificate may be unproven before the server warns; None: it never warns."""
+    log_chip: LogChip | None = None
+    """The chip that signs the checkpoints; None: a key in the data folder does."""
     limits: ConnectionLimits = field(default_factory=ConnectionLimits)
 
     def __post_init__(self) -> None:
@@ -66,7 +69,7 @@ class Settings:
                 "The reason of --accept-clock is empty.",
                 advice="Say why the clock is right, such as --accept-clock 'clock was in local time until today'.",
             )
-        for url in self.modules:
+        for url in (*self.modules, *([self.log_chip.url] if self.log_chip else [])):
             require_device_url(url)
         if self.module_folder is not None:
             _require_module_folder(self.module_folder)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from atcaprov.log import Log
 from atcaprov.transparency.ledger_checkpoint import LedgerCheckpoint
-from provisioning_server.audit.log_key import open_log_key
+from provisioning_server.audit.log_key import LogKey
 from provisioning_server.audit.log_signer import LogSigner
 from provisioning_server.issuing.checkpoint_keeper import CheckpointKeeper
 from provisioning_server.issuing.rollback_guard import RollbackGuard
@@ -27,15 +27,15 @@ class LedgerWatch(NamedTuple):
 
 
 def watch_ledger(
-    ledger: Ledger, folder: DataFolder, signers: SignerRegistry, log: Log, now: Callable[[], datetime]
+    ledger: Ledger, folder: DataFolder, key: LogKey, signers: SignerRegistry, log: Log, now: Callable[[], datetime]
 ) -> LedgerWatch:
-    """Begin to watch a ledger; a ledger that is behind is logged.
+    """Begin to watch a ledger, whose checkpoints `key` signs; a ledger that is behind is logged.
 
     Raises:
-        UsageError: the log key is missing or another one, or a file of the data folder is damaged.
+        UsageError: the key is not that of the ledger's log, or a file of the data folder is damaged.
         AtcaProvError: RECORDS_FAILED.
     """
-    signer = LogSigner(ledger, open_log_key(folder.path, ledger))
+    signer = LogSigner(ledger, key)
 
     def read(note: bytes) -> LedgerCheckpoint:
         return LedgerCheckpoint.verified(note, signer.verifier_key)

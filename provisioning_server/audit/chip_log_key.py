@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from atcaprov.certs.keys import der_signature, load_public_key
@@ -19,20 +18,14 @@ from atcaprov.errors import CertificateError, Code, UsageError
 from atcaprov.inspection.key_proof import reason_not_to_sign
 from atcaprov.transparency.checkpoint import Checkpoint
 from atcaprov.transparency.verifier_keys import NoteSigner, SignatureType, VerifierKey, p256_verifier_key
-from provisioning_server.audit.log_key import LogKey, open_log_key
+from provisioning_server.audit.log_key import LogChip, LogKey, open_log_key
 from provisioning_server.ledger.store import Ledger
-
-
-@dataclass(frozen=True, slots=True)
-class LogChip:
-    """Where the key of a log is: a device URL and a slot."""
-
-    url: str
-    slot: int
 
 
 class ChipLogKey:
     """A key in a chip that is open."""
+
+    slow = True
 
     def __init__(self, device: Device, slot: int) -> None:
         """Read the public key; raises UsageError if the key cannot sign, or what the device raises."""

@@ -5,6 +5,7 @@ The ledger keeps the public key of the first server, so a server with another ke
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -23,8 +24,20 @@ _OWNER_ONLY: Final = 0o600
 _MAX_KEY: Final = 4096
 
 
+@dataclass(frozen=True, slots=True)
+class LogChip:
+    """A chip with the key of a log: its device URL and the slot."""
+
+    url: str
+    slot: int = 0
+
+
 class LogKey(Protocol):
     """A private key that signs checkpoints under the name of a log."""
+
+    @property
+    def slow(self) -> bool:
+        """Return whether a signature takes a tenth of a second, as in a chip, and not less than a millisecond."""
 
     def signer(self, origin: str) -> NoteSigner:
         """Return it as the signer of the log with this origin."""
@@ -32,6 +45,8 @@ class LogKey(Protocol):
 
 class FileLogKey:
     """An Ed25519 key in memory. It is never printed and leaves only through `open_key_file`."""
+
+    slow = False
 
     def __init__(self, private: Ed25519PrivateKey) -> None:
         self._private = private

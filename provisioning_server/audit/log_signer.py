@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+from typing import Final
+
 from atcaprov.errors import Code, UsageError
 from atcaprov.transparency.checkpoint import Checkpoint, SignedCheckpoint
 from atcaprov.transparency.ledger_checkpoint import LogOrigin
 from atcaprov.transparency.verifier_keys import VerifierKey
 from provisioning_server.audit.log_key import LogKey
 from provisioning_server.ledger.store import Ledger, LogIdentity, TreeHead
+
+_SLOW_PAUSE: Final = 10.0
+"""Seconds between two signatures of a slow key for replies."""
 
 
 def origin_of(identity: LogIdentity) -> str:
@@ -26,7 +33,7 @@ def of_one_ledger(origin: str, other: str) -> bool:
 class LogSigner:
     """Signs the newest committed head of a ledger. The same head gets the same checkpoint without a new signature."""
 
-    def __init__(self, ledger: Ledger, key: LogKey) -> None:
+    def __init__(self, ledger: Ledger, key: LogKey, now: Callable[[], float] = time.monotonic) -> None:
         """Check that the key is the ledger's, which becomes so if it has none.
 
         Raises:
@@ -35,6 +42,8 @@ class LogSigner:
         """
         self._ledger = ledger
         self._key = key
+        self._now = now
+        self._signed_at = 0.0
         self._last: tuple[LogIdentity, TreeHead, SignedCheckpoint] | None = None
         own = self.verifier_key.encoded
         if (ledger.log_key() or ledger.claim_log_key(own)) != own:
@@ -56,7 +65,17 @@ class LogSigner:
             origin = origin_of(identity)
             signed = Checkpoint(origin, head.size, head.root).signed_by(self._key.signer(origin))
             self._last = (identity, head, signed)
+            self._signed_at = self._now()
         return self._last[2]
+
+    def recent(self) -> SignedCheckpoint:
+        """Return a checkpoint for a reply: of the newest head, or of one some seconds ago if the key is slow.
+
+        So a chip that signs the checkpoints holds up no board. Raises as `checkpoint`, and what the chip raises.
+        """
+        if self._key.slow and self._last is not None and self._now() - self._signed_at < _SLOW_PAUSE:
+            return self._last[2]
+        return self.checkpoint()
 
     def _head(self) -> tuple[LogIdentity, TreeHead]:
         """Return a head with the epoch that it belongs to, which another server may end meanwhile."""

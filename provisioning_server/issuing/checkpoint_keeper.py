@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from atcaprov.errors import AtcaProvError
+from atcaprov.errors import AtcaProvError, Code
 from atcaprov.log import Log
 from provisioning_server.audit.log_signer import LogSigner
 from provisioning_server.ledger.checkpoint_file import CheckpointFile
@@ -26,8 +26,17 @@ class CheckpointKeeper:
         self._trouble = ""
 
     def newest(self) -> bytes:
-        """Return the newest signed checkpoint, as it is sent; from any thread."""
-        return self._signer.checkpoint().to_bytes()
+        """Return a recent checkpoint, as it is sent, the newest unless a chip signs them.
+
+        Empty if that chip cannot be reached. From any thread; raises AtcaProvError as the ledger.
+        """
+        try:
+            return self._signer.recent().to_bytes()
+        except AtcaProvError as error:
+            if error.code == Code.RECORDS_FAILED:
+                raise
+            self._say_once(error)  # the chip that signs them is away: boards need not wait for it
+            return b""
 
     def log_key(self) -> bytes:
         """Return the verifier key that signs it, as it is sent; from any thread."""
@@ -44,9 +53,12 @@ class CheckpointKeeper:
         if self._is_behind():
             return
         try:
-            self._file.write(self._signer.checkpoint().to_bytes())
+            self._file.write(self._signer.recent().to_bytes())
             self._trouble = ""
         except AtcaProvError as error:
-            if str(error) != self._trouble:
-                self._trouble = str(error)
-                self._log.error(str(error))
+            self._say_once(error)
+
+    def _say_once(self, error: AtcaProvError) -> None:
+        if str(error) != self._trouble:
+            self._trouble = str(error)
+            self._log.error(str(error))

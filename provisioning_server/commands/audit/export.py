@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from atcaprov.program.console_text import say
-from provisioning_server.audit.chip_log_key import LogChip
 from provisioning_server.audit.export_log import LogExport
+from provisioning_server.audit.log_key import LogChip
 from provisioning_server.commands.audit.log_key_options import log_key_options
 from provisioning_server.commands.audit.signing_ledger import signing_ledger
 from provisioning_server.commands.data_option import data_option

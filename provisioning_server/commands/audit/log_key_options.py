@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from provisioning_server.audit.chip_log_key import LogChip
+from provisioning_server.audit.log_key import LogChip
 
 _LAST_SLOT = 15
 

@@ -17,7 +17,7 @@ from atcaprov.transparency.checkpoint import SignedCheckpoint
 from atcaprov.transparency.signed_note import MAX_NOTE
 from atcaprov.transparency.tiles import tree_root
 from provisioning_server.audit.birth_record import make_birth_record
-from provisioning_server.audit.chip_log_key import LogChip
+from provisioning_server.audit.log_key import LogChip
 from provisioning_server.audit.log_signer import LogSigner
 from provisioning_server.audit.verify_log import keys_of
 from provisioning_server.commands.audit.log_key_options import log_key_options

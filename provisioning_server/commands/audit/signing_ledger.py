@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from provisioning_server.audit.chip_log_key import LogChip, opened_log_key
+from provisioning_server.audit.chip_log_key import opened_log_key
+from provisioning_server.audit.log_key import LogChip
 from provisioning_server.audit.log_signer import LogSigner
 from provisioning_server.commands.locked_folder import locked_data_folder
 from provisioning_server.commands.open_for_reading import ledger_for_reading

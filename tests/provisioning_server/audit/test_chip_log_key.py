@@ -7,18 +7,21 @@ import pytest
 from atcaprov import AtcaProvError, Code, UsageError, open_hal
 from atcaprov.device.read_only import open_read_only
 from atcaprov.transparency.verifier_keys import SignatureType
-from provisioning_server.audit.chip_log_key import ChipLogKey, LogChip, opened_log_key
-from provisioning_server.audit.log_key import KEY_FILE, open_key_file, open_log_key
+from provisioning_server.audit.chip_log_key import ChipLogKey, opened_log_key
+from provisioning_server.audit.log_key import KEY_FILE, LogChip, open_key_file, open_log_key
 from provisioning_server.audit.log_signer import LogSigner, origin_of, verifier_key_of
 from provisioning_server.audit.log_source import FolderLog
 from provisioning_server.audit.verify_log import AuditOrder, verify_log
 from provisioning_server.cli import command
+from provisioning_server.issuing.checkpoint_keeper import CheckpointKeeper
+from provisioning_server.ledger.checkpoint_file import CheckpointFile
 from provisioning_server.ledger.open_ledger import FILE_NAME, open_ledger
 from provisioning_server.ledger.store import Ledger
 from tests.provisioning_server.audit.true_ledger import fill
 from tests.support.in_memory_signer import NOW
 from tests.support.log_judge import log_judge
 from tests.support.programs import run_in_process
+from tests.support.server_parts import RememberingLog
 
 IMAGE = "tngtls"
 
@@ -40,6 +43,20 @@ def test_chip_signs_checkpoints(ledger: Ledger, chip: LogChip, tmp_path: Path) -
     signed.verify(signer.verifier_key)
     assert verifier_key_of(ledger) == signer.verifier_key
     assert not (tmp_path / KEY_FILE).exists()
+
+
+def test_chip_signs_for_replies_at_most_every_ten_seconds(ledger: Ledger, chip: LogChip, tmp_path: Path) -> None:
+    moment = 0.0
+    with opened_log_key(tmp_path, ledger, chip) as key:
+        signer = LogSigner(ledger, key, lambda: moment)
+        assert signer.recent().checkpoint.size == 0
+        fill(ledger, 1)
+        moment = 9.9
+        assert signer.recent().checkpoint.size == 0
+        assert signer.checkpoint().checkpoint.size == 2
+        fill(ledger, 1, first=2)
+        moment = 20
+        assert signer.recent().checkpoint.size == 4
 
 
 def test_ledger_of_a_chip_takes_no_other_key(ledger: Ledger, chip: LogChip, tmp_path: Path) -> None:
@@ -94,3 +111,13 @@ def test_commands_with_a_chip(chip: LogChip, tmp_path: Path) -> None:
     without = run_in_process(command, *words)
     assert (without.code, "[log-key-other]" in without.err) == (2, True)
     assert "--log-module" in without.err
+
+
+def test_server_goes_on_without_its_chip(ledger: Ledger, chip: LogChip, tmp_path: Path) -> None:
+    log = RememberingLog()
+    with opened_log_key(tmp_path, ledger, chip) as key:
+        keeper = CheckpointKeeper(LogSigner(ledger, key), CheckpointFile(tmp_path), lambda: False, log)
+    assert (keeper.newest(), keeper.newest()) == (b"", b"")
+    keeper.keep()
+    assert len(log.lines) == 1
+    assert "is closed" in log.lines[0]

@@ -30,6 +30,9 @@ def test_checkpoint_is_over_the_newest_committed_head(ledger: Ledger, signer: Lo
     signed.verify(signer.verifier_key)
     assert signed.checkpoint.origin == f"atcaprov.ledger/{ledger.identity.ledger_id.hex()}/1"
     assert signer.checkpoint() is signed
+    assert signer.recent() is signed
+    step(ledger, issued(3))
+    assert signer.recent().checkpoint.size == 3
 
 
 def test_accepted_rollback_gives_the_log_a_new_name(ledger: Ledger, signer: LogSigner) -> None:
