@@ -1,7 +1,9 @@
 """Run the console blocks of a documentation page as a reader would: from top to bottom, in one folder.
 
 ```console            commands behind `$ `, run to their end; the lines below must come out in this order
-```console background  one command that keeps running until the page is done
+```console background  one command that keeps running until the page is done, or until
+```console after stop  commands before which all that runs is stopped, as by Ctrl-C in its terminal
+```console after kill  commands before which all that runs is killed, as by a power cut
 
 In expected lines `…` stands for any text; expected lines are a selection of what is printed. A block in a list is
 indented, and runs like any other.
@@ -11,6 +13,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sysconfig
 import textwrap
@@ -22,7 +25,7 @@ from typing import Final
 
 from tests.support.ports import unused_port
 
-_BLOCK: Final = re.compile(r"^( *)```console( background)?\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+_BLOCK: Final = re.compile(r"^( *)```console( background| after stop| after kill)?\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 _LIMIT_SECONDS: Final = 120
 
 
@@ -33,22 +36,27 @@ class PageStep:
     command: str
     expected: tuple[str, ...]
     background: bool
+    signal: signal.Signals | None = None
+    """What ends the programs in the background before it."""
 
 
 def steps(page: str) -> list[PageStep]:
     """Return the commands of a page in order."""
     return [
         step
-        for _, background, block in _BLOCK.findall(page)
-        for step in _steps_of(textwrap.dedent(block), bool(background))
+        for _, kind, block in _BLOCK.findall(page)
+        for step in _steps_of(textwrap.dedent(block), kind.strip())
     ]
 
 
-def _steps_of(block: str, background: bool) -> Iterator[PageStep]:
+def _steps_of(block: str, kind: str) -> Iterator[PageStep]:
+    ending = {"after stop": signal.SIGINT, "after kill": signal.SIGKILL}.get(kind)
     for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
         lines = part.splitlines()
         length = next((n for n, line in enumerate(lines, 1) if not line.endswith("\\")), len(lines))
-        yield PageStep("\n".join(lines[:length]), tuple(line for line in lines[length:] if line.strip()), background)
+        expected = tuple(line for line in lines[length:] if line.strip())
+        yield PageStep("\n".join(lines[:length]), expected, kind == "background", ending)
+        ending = None
 
 
 @contextmanager
@@ -78,6 +86,8 @@ class Reader:
 
     def follow(self, step: PageStep) -> None:
         """Run one step; raise AssertionError if it fails or does not print what the page shows."""
+        if step.signal is not None:
+            self._end(step.signal)
         if step.background:
             self._start(step)
             return
@@ -116,8 +126,12 @@ class Reader:
 
     def leave(self) -> None:
         """Stop what still runs."""
-        for process in self._running:
-            process.terminate()
+        self._end(signal.SIGTERM)
+
+    def _end(self, number: signal.Signals) -> None:
+        while self._running:
+            process = self._running.pop()
+            process.send_signal(number)
             process.communicate(timeout=_LIMIT_SECONDS)
 
 
