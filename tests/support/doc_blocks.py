@@ -25,7 +25,8 @@ from typing import Final
 
 from tests.support.ports import unused_port
 
-_BLOCK: Final = re.compile(r"^( *)```console( background| after stop| after kill)?\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+_KINDS: Final = "background|after stop|after kill"
+_BLOCK: Final = re.compile(rf"^( *)```console(?: ({_KINDS}))?\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 _LIMIT_SECONDS: Final = 120
 
 
@@ -42,11 +43,7 @@ class PageStep:
 
 def steps(page: str) -> list[PageStep]:
     """Return the commands of a page in order."""
-    return [
-        step
-        for _, kind, block in _BLOCK.findall(page)
-        for step in _steps_of(textwrap.dedent(block), kind.strip())
-    ]
+    return [step for _, kind, block in _BLOCK.findall(page) for step in _steps_of(textwrap.dedent(block), kind)]
 
 
 def _steps_of(block: str, kind: str) -> Iterator[PageStep]:
