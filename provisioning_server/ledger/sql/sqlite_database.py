@@ -27,6 +27,7 @@ _SETTINGS: Final = (
     "PRAGMA checkpoint_fullfsync=ON",
     "PRAGMA cache_size=-16384",  # KiB
     "PRAGMA trusted_schema=OFF",
+    "PRAGMA wal_autocheckpoint=4000",  # pages, 16 MB: a page that several steps change is moved into the file once
 )
 
 

@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -256,3 +257,44 @@ def test_damage_in_the_middle_is_found_when_it_is_read(path: Path) -> None:
                 ledger.known([chip], [])
             assert raised.value.code == Code.RECORDS_FAILED
         assert ledger.failed
+
+
+_AS_ANOTHER_USER = """
+import os, sys
+from pathlib import Path
+from atcaprov import UsageError
+from provisioning_server.ledger.open_ledger import open_for_reading, open_ledger
+from tests.provisioning_server.ledger.events import NOW
+if os.geteuid() == 0:
+    os.setuid(65534)
+path = Path(sys.argv[1])
+try:
+    open_ledger(path, NOW)
+except UsageError as error:
+    print(error.code, error.what)
+try:
+    print(open_for_reading(path).head().size)
+except UsageError as error:
+    print(error.code, error.what)
+"""
+
+
+def _asked_as_another_user(path: Path) -> list[str]:
+    command = [sys.executable, "-c", _AS_ANOTHER_USER, str(path)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no modes")
+def test_ledger_without_permissions_is_told_and_can_still_be_read(closed: Path) -> None:
+    with tempfile.TemporaryDirectory() as name:  # in a folder above which every user may look into
+        folder = Path(name)
+        path = Path(shutil.copy(closed, folder / closed.name))
+        folder.chmod(0o555)
+        path.chmod(0o444)
+        unwritable = f"file-unwritable The ledger {path} cannot be written."
+        assert _asked_as_another_user(path) == [unwritable, "300"]
+        path.chmod(0o000)
+        unreadable = f"file-unreadable The ledger {path} cannot be read: Permission denied."
+        assert _asked_as_another_user(path) == [unreadable, unreadable]
+        folder.chmod(0o755)

@@ -11,13 +11,16 @@ from pathlib import Path
 import pytest
 
 from atcaprov import Code, UsageError
+from provisioning_server.ledger.changes import Issued
+from provisioning_server.ledger.entry_bodies import decode
 from provisioning_server.ledger.open_ledger import open_for_reading, open_ledger
 from provisioning_server.ledger.sql import schema
 from provisioning_server.ledger.sql.database import DatabaseError
 from provisioning_server.ledger.sql.migration import migrate, stored_version
 from provisioning_server.ledger.sql.sqlite_database import SqliteDatabase
+from provisioning_server.ledger.store import SignerTally
 from tests.provisioning_server.ledger.conftest import Store
-from tests.provisioning_server.ledger.events import NOW, ONE_OF_EACH, intent, step
+from tests.provisioning_server.ledger.events import NOW, ONE_OF_EACH, challenge_of, intent, issued, step
 from tests.provisioning_server.ledger.faulty_database import FaultyDatabase
 
 _NEXT = (
@@ -89,6 +92,8 @@ def test_migration_that_is_cut_leaves_a_whole_version(older: Store) -> None:
 _KILLED = """
 import os, sys
 from pathlib import Path
+from provisioning_server.ledger.changes import Issued
+from provisioning_server.ledger.entry_bodies import decode
 from provisioning_server.ledger.open_ledger import open_ledger
 from provisioning_server.ledger.sql import schema, sqlite_database
 from tests.provisioning_server.ledger.events import NOW
@@ -147,3 +152,45 @@ def test_version_stands_in_the_header_of_the_file(tmp_path: Path) -> None:
     with contextlib.closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (_ABOVE,)
         assert connection.execute("PRAGMA application_id").fetchone() == (int.from_bytes(b"ATLG", "big"),)
+
+
+_VERSIONS = sorted((Path(__file__).parent / "versions").glob("version-*.sql"))
+"""A ledger of each version as text, as it was made by the program of that version."""
+
+
+def _stored(text: Path, path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.executescript(text.read_text("utf-8"))
+
+
+def _tables(path: Path) -> list[tuple[str, str]]:
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        found = connection.execute("SELECT name, sql FROM sqlite_schema WHERE sql NOT NULL ORDER BY name").fetchall()
+    return [(name, " ".join(sql.split())) for name, sql in found]
+
+
+def test_a_ledger_of_each_version_is_kept() -> None:
+    assert [path.name for path in _VERSIONS] == [f"version-{number}.sql" for number in range(1, _ABOVE + 1)]
+
+
+@pytest.mark.parametrize("text", _VERSIONS, ids=lambda path: path.stem)
+def test_ledger_of_each_version_is_brought_to_the_newest(text: Path, tmp_path: Path) -> None:
+    path, fresh = tmp_path / "old.sqlite3", tmp_path / "new.sqlite3"
+    _stored(text, path)
+    with contextlib.closing(open_ledger(path, NOW)) as ledger:
+        kept = [decode(entry.body.decode()) for entry in ledger.entries(0, 100)]
+        assert {type(event) for event in kept} == {type(event) for event in ONE_OF_EACH}
+        certificate = kept[0]
+        assert isinstance(certificate, Issued)
+        chip = certificate.record.chip_serial
+        (stored,) = ledger.known([chip], [certificate.record.public_key]).of_chip(chip)
+        assert (stored.record, stored.proven, stored.fate) == (certificate.record, NOW, "good")
+        assert ledger.challenged(chip, challenge_of(77)) == stored
+        assert ledger.reported(chip, certificate.challenge) in kept
+        assert ledger.documents(certificate.record.documents) in ledger.known_documents()
+        assert [each.chip_serial for each in ledger.open_intents()] == [intent(7).chip_serial]
+        assert ledger.tally(certificate.record.signer_serial) == SignerTally(1, 0, 2, 12, chip, NOW, 28, -2)
+        assert ledger.identity.epoch == 2
+        step(ledger, issued(50))
+    open_ledger(fresh, NOW).close()
+    assert _tables(path) == _tables(fresh)
