@@ -55,9 +55,9 @@ class StoredCertificate:
 class SignerTally:
     """What the ledger has of a signer: certificates, lists of revoked ones, lost intents that used its counter.
 
-    `accepted` is the sum of what was missing and accepted. Counter = first + issued + crls + lost + accepted, where
-    `first` is from `CounterSeen`, unless the signer itself tells where its counter began. `unsure` is how many further
-    losses there are of which is not known whether they used the counter.
+    `accepted` is the sum of what was missing and accepted, without what was found again. Counter = first + issued +
+    crls + lost + accepted, where `first` is from `CounterSeen`, unless the signer itself tells where its counter began.
+    `unsure` is how many further losses there are of which is not known whether they used the counter.
     """
 
     issued: int

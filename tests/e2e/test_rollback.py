@@ -185,6 +185,10 @@ def test_station_notices_a_restored_folder(folder: Restored, tmp_path: Path) -> 
     with running_server(signer, folder.data) as address:
         assert provision(tmp_path, address).code == 0
     folder.save()
+    (certificate,) = (folder.data / "certs").glob("*_device.pem")
+    record = tmp_path / "birth.json"
+    words = ("--certificate", str(certificate), "--data", str(folder.data), "--output", str(record))
+    assert run_in_process(provisioning_server, "audit", "proof", *words).code == 0
     with running_server(signer, folder.data) as address:
         assert provision(tmp_path, address, "--count", 2).code == 0
     folder.restore()
@@ -209,6 +213,8 @@ def test_station_notices_a_restored_folder(folder: Restored, tmp_path: Path) -> 
         assert Code.LEDGER_ROLLED_BACK not in codes(second)
     (entry,) = folder.entries("rollback-accepted")
     assert entry["checkpoint"]
+    verified = run_in_process(provisioning_server, "audit", "verify", str(record))
+    assert verified.code == 0, "the birth record of the first epoch"
 
 
 def test_restarted_server_is_no_alarm(folder: Restored, tmp_path: Path) -> None:

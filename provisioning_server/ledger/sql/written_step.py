@@ -11,6 +11,7 @@ from atcaprov.transparency.merkle import leaf_hash
 from atcaprov.transparency.tiles import TiledTree
 from provisioning_server.ledger.changes import (
     NO_CERTIFICATE,
+    CertificatesRecovered,
     Changes,
     ClockAccepted,
     CounterSeen,
@@ -36,6 +37,9 @@ _INSERT_INTENT: Final = f"""
         AND NOT EXISTS (SELECT 1 FROM certificates
             WHERE substr(public_key, 1, 8) = ? AND public_key = ? AND chip_serial <> ?)
     ON CONFLICT DO NOTHING"""  # noqa: S608 - a number of ours
+_FIND_AGAIN: Final = """
+    UPDATE signers SET accepted = CASE WHEN accepted > ? THEN accepted - ? ELSE 0 END WHERE signer_serial = ?"""
+"""What was accepted as missing, and is found again, is not missing any more."""
 _ADD_TO_SIGNER: Final = """
     INSERT INTO signers (signer_serial, issued, crls, lost, accepted, chip_serial, time, first, unsure)
     VALUES (?, ?, 0, ?, ?, ?, ?, ?, ?)
@@ -64,9 +68,12 @@ _SECOND: Final = datetime.resolution * 1_000_000
 
 @dataclass(slots=True)
 class _SignerChange:
+    """What a step adds to a signer; `found_again` are those of its certificates that were missing."""
+
     issued: int = 0
     lost: int = 0
     accepted: int = 0
+    found_again: int = 0
     chip_serial: bytes = b""
     time: int | None = None
     first: int | None = None
@@ -126,6 +133,9 @@ class StepRows:
             self.clocks.append((seconds(event.received), False))
         elif isinstance(event, ClockAccepted):
             self.clocks.append((seconds(event.time), True))
+        elif isinstance(event, CertificatesRecovered):
+            for signer in self.signers.values():
+                signer.found_again = signer.issued
         elif isinstance(event, RollbackAccepted):
             self.epochs += 1
             if event.signer_serial:
@@ -197,6 +207,10 @@ def write_events(connection: Connection, step: StepRows, first: int) -> None:
     )
     connection.run_many("DELETE FROM intents WHERE chip_serial = ? AND public_key = ?", step.closed)
     _write_reports(connection, step, first)
+    connection.run_many(
+        _FIND_AGAIN,
+        [(each.found_again, each.found_again, serial) for serial, each in step.signers.items() if each.found_again],
+    )
     connection.run_many(
         _ADD_TO_SIGNER,
         [

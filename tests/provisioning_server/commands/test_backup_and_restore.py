@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ import pytest
 from provisioning_server.audit.log_key import KEY_FILE, open_log_key
 from provisioning_server.audit.log_signer import LogSigner
 from provisioning_server.cli import command
+from provisioning_server.ledger.changes import ClockAccepted
 from provisioning_server.ledger.open_ledger import FILE_NAME, open_ledger
 from provisioning_server.ledger.sql.sql_ledger import SqlLedger
 from provisioning_server.records.data_folder import DataFolder
@@ -103,3 +104,21 @@ def test_folder_without_a_ledger_has_no_backup(tmp_path: Path, backups: Path) ->
     assert ended.code == 2
     assert "[file-unreadable]: There is no ledger" in ended.err
     assert not backups.exists()
+
+
+def test_accepted_clock_is_in_the_backup(
+    open_server: SqlLedger, run_ledger: RunLedger, backups: Path, tmp_path: Path
+) -> None:
+    """Records of next year count no more, neither in the ledger nor in what is restored of it."""
+    step(open_server, issued(20, after=400 * 86400))
+    assert open_server.newest == NOW + timedelta(days=400)
+    step(open_server, ClockAccepted(NOW, NOW + timedelta(days=400), "the clock was 400 days ahead"))
+    assert open_server.newest == NOW
+    assert run_ledger("backup", backups).code == 0
+    assert restore(newest(backups), tmp_path / "new").code == 0
+    with contextlib.closing(open_ledger(tmp_path / "new" / FILE_NAME, NOW)) as restored:
+        assert restored.newest == NOW
+        (entry,) = [each for each in restored.entries(0, 100) if each.kind == "clock-accepted"]
+        assert json.loads(entry.body)["reason"] == "the clock was 400 days ahead"
+        step(restored, issued(21, after=60))
+        assert restored.newest == NOW + timedelta(seconds=60)

@@ -12,6 +12,7 @@ import pytest
 from atcaprov.transparency.merkle import EMPTY_ROOT
 from atcaprov.transparency.tiles import tree_root
 from provisioning_server.ledger.changes import (
+    CertificatesRecovered,
     Changes,
     ClockAccepted,
     CounterSeen,
@@ -245,6 +246,15 @@ def test_signer_is_tallied(ledger: Ledger) -> None:
     assert ledger.tally(SIGNER.serial) == SignerTally(2, 0, 1, 12, chip_serial(2), later, unsure=1)
     step(ledger, LossesSettled(NOW, SIGNER.serial, 1, 1))
     assert ledger.tally(SIGNER.serial) == SignerTally(2, 0, 2, 12, chip_serial(2), later)
+
+
+@pytest.mark.parametrize(("missing", "left"), [(12, 10), (2, 0), (1, 0), (0, 0)])
+def test_what_is_found_again_is_not_missing_any_more(ledger: Ledger, missing: int, left: int) -> None:
+    step(ledger, issued(1), RollbackAccepted(NOW, "restored", SIGNER.serial, missing))
+    step(ledger, issued(2), issued(3), CertificatesRecovered(NOW, "from the stations", 2))
+    found = ledger.tally(SIGNER.serial)
+    assert found is not None
+    assert (found.issued, found.accepted) == (3, left)
 
 
 def test_first_value_of_a_counter_is_kept(ledger: Ledger) -> None:
