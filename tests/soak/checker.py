@@ -109,14 +109,10 @@ def problems(contents: Contents, acknowledged: Sequence[Acknowledgement]) -> lis
 
 
 def signature_problems(contents: Contents, used: int) -> list[str]:
-    """Compare a module's own counter with the ledger: each signature is a certificate, or an intent that was lost.
-
-    An intent may have been lost before the module signed; the ledger says then that it does not know.
-    """
-    unknown = sum(fields["signed"] is None for fields in contents.lost)
-    if contents.counted <= used <= contents.counted + unknown:
+    """Compare a module's own counter with the ledger: each signature is a certificate or a recorded loss."""
+    if contents.counted == used:
         return []
-    return [f"the module has signed {used} times, the ledger has {contents.counted} and {unknown} that may be signed"]
+    return [f"the module has signed {used} times, the ledger knows of {contents.counted}"]
 
 
 def lost_certificates(contents: Contents, acknowledged: Iterable[Acknowledgement]) -> list[int]:

@@ -106,11 +106,9 @@ def test_two_certificates_for_one_chip_are_refused(path: Path) -> None:
         problems(Contents.of(path), told)
 
 
-@pytest.mark.parametrize(("used", "is_right"), [(5, False), (6, True), (7, True), (8, False)])
-def test_signatures_of_a_module_are_accounted_for(path: Path, used: int, is_right: bool) -> None:
-    with closing(open_ledger(path, NOW)) as ledger:
-        step(ledger, lost(intent(10), signed=None))
-    assert is_right == (not signature_problems(Contents.of(path), used))
+@pytest.mark.parametrize("used", [5, 6, 7])
+def test_signatures_of_a_module_are_accounted_for(path: Path, used: int) -> None:
+    assert (not signature_problems(Contents.of(path), used)) == (used == 6)
 
 
 def test_lines_are_read_up_to_the_cut() -> None:

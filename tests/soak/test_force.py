@@ -45,7 +45,7 @@ def test_killed_servers_lose_nothing_that_was_acknowledged(servers: ForkServer, 
     assert done.done == KILLS
     assert len(done.by_step) == 2 * len(Step) + 1
     assert len(factory.certificates) > KILLS
-    assert any(each.proven for each in factory.acknowledged)
+    assert any(each.proven and each.checkpoint for each in factory.acknowledged)
 
 
 def test_killed_servers_account_for_each_signature_of_a_module(servers: ForkServer, tmp_path: Path) -> None:
