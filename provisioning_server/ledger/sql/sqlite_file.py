@@ -46,10 +46,11 @@ def check_file(path: Path) -> int:
             f"{path} is a database of another program, with the application id {application:#x}.",
             "Move it to another folder, and put the ledger in its place.",
         )
-    if not write_ahead_log(path).exists() and _was_open(path):
+    log = write_ahead_log(path)
+    if not log.exists() and _was_open(path) and not log.exists():  # a server may have begun it just now
         raise UsageError(
-            f"The newest records of the ledger {path} are missing: its part {path.name}-wal was removed or not copied.",
-            advice=f"Put {path.name}-wal back beside it, or restore the ledger from a backup.",
+            f"The newest records of the ledger {path} are missing: its part {log.name} was removed or not copied.",
+            advice=f"Put {log.name} back beside it, or restore the ledger from a backup.",
             code=Code.RECORD_MISSING,
         )
     return int.from_bytes(header[_VERSION], "big")
