@@ -9,7 +9,7 @@ from typing import Final
 from atcaprov.errors import Code, UsageError
 from atcaprov.transparency.checkpoint import Checkpoint, SignedCheckpoint
 from atcaprov.transparency.ledger_checkpoint import LogOrigin
-from atcaprov.transparency.verifier_keys import VerifierKey
+from atcaprov.transparency.verifier_keys import NoteSigner, VerifierKey
 from provisioning_server.audit.log_key import LogKey
 from provisioning_server.ledger.store import Ledger, LogIdentity, TreeHead
 
@@ -44,6 +44,7 @@ class LogSigner:
         self._key = key
         self._now = now
         self._signed_at = 0.0
+        self._signer: tuple[LogIdentity, NoteSigner] | None = None
         self._last: tuple[LogIdentity, TreeHead, SignedCheckpoint] | None = None
         own = self.verifier_key.encoded
         if (ledger.log_key() or ledger.claim_log_key(own)) != own:
@@ -56,14 +57,14 @@ class LogSigner:
     @property
     def verifier_key(self) -> VerifierKey:
         """Return the public key, as others need it to check the log in its present epoch."""
-        return self._key.signer(origin_of(self._ledger.identity)).key
+        return self._signer_of(self._ledger.identity).key
 
     def checkpoint(self) -> SignedCheckpoint:
         """Return the signed checkpoint of the newest committed head; raises AtcaProvError as the ledger."""
         identity, head = self._head()
         if self._last is None or self._last[:2] != (identity, head):
-            origin = origin_of(identity)
-            signed = Checkpoint(origin, head.size, head.root).signed_by(self._key.signer(origin))
+            signer = self._signer_of(identity)
+            signed = Checkpoint(signer.key.name, head.size, head.root).signed_by(signer)
             self._last = (identity, head, signed)
             self._signed_at = self._now()
         return self._last[2]
@@ -76,6 +77,12 @@ class LogSigner:
         if self._key.slow and self._last is not None and self._now() - self._signed_at < _SLOW_PAUSE:
             return self._last[2]
         return self.checkpoint()
+
+    def _signer_of(self, identity: LogIdentity) -> NoteSigner:
+        """Return the key under the name of the log in an epoch; the last one is kept."""
+        if self._signer is None or self._signer[0] != identity:
+            self._signer = (identity, self._key.signer(origin_of(identity)))
+        return self._signer[1]
 
     def _head(self) -> tuple[LogIdentity, TreeHead]:
         """Return a head with the epoch that it belongs to, which another server may end meanwhile."""
