@@ -476,3 +476,19 @@ def test_unreadable_report_is_passed_over_with_one_warning(station: Station) -> 
     for _ in range(2):
         delivery.deliver()
     assert [event["event"] for event in events] == ["warning", "report"]
+
+
+@pytest.mark.slow
+def test_plain_tcp_client_sends_each_report_once(station: Station, caplog: pytest.LogCaptureFixture) -> None:
+    """What an integrator gets who derives from TcpClient and knows nothing of reports."""
+    cert_info = station.server.authority.cert_info
+    client = TcpClient(*station.server.address)
+    station.clients.append(client)
+    with Device(ScriptedHal()) as device:
+        Provisioner(Profile(), cert_info, client).provision(device)
+    (request,) = station.server.authority.reported
+    assert request.signature
+    station.server.cut = 0
+    with Device(ScriptedHal()) as device:
+        assert Provisioner(Profile(), cert_info, client).provision(device)
+    assert "did not reach the server" in caplog.text
