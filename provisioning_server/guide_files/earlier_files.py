@@ -14,7 +14,7 @@ from atcaprov.bounded_reading import paths_in
 from atcaprov.certs.issued_record import IssuedRecord
 from atcaprov.errors import Code, UsageError
 from provisioning_server.guide_files.issued_entries import IssuedEntries
-from provisioning_server.guide_files.progress import FILE_NAME, Progress
+from provisioning_server.guide_files.progress import Progress
 from provisioning_server.guide_files.signing_log import cut, last_record, lines_from
 from provisioning_server.ledger.store import Ledger
 
@@ -43,7 +43,7 @@ def find(logs: Path, certs: Path, ledger: Ledger) -> Found:
     elif progress.epoch < identity.epoch:
         found = Found(min(progress.next, size), min(progress.unsettled, size))  # an operator said why
     elif progress.next > size:
-        raise _missing(logs, f"{progress.next} entries of the ledger were written to {logs}, and now it has {size}.")
+        raise _missing(f"{progress.next} entries of the ledger were written to {logs}, and now it has {size}.")
     else:
         found = _by_progress(logs, progress, IssuedEntries(ledger), size)
     return found if certs.is_dir() else Found(found.next, 0)
@@ -104,15 +104,13 @@ def earlier_program_logs(logs: Path) -> str:
 
 def _unknown(path: Path, chip_serial: bytes) -> UsageError:
     return _missing(
-        path.parent,
         f"The signing log {path} has a certificate of the chip {chip_serial.hex().upper()} that the ledger lacks.",
     )
 
 
-def _missing(logs: Path, what: str) -> UsageError:
+def _missing(what: str) -> UsageError:
     return UsageError(
         f"{what} The ledger is older than the signing logs.",
-        advice=f"Put the newest ledger back. If it is permanently lost, move {FILE_NAME} and the files signing-*.tsv"
-        f" out of {logs}: the chips that only they know can then get other certificates.",
+        advice="Put the newest ledger back. If it is permanently lost, see docs/howto/worst-day.md.",
         code=Code.RECORD_MISSING,
     )

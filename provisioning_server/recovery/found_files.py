@@ -19,6 +19,7 @@ from atcaprov.certs.issued_record import IssuedRecord, read_signing_log
 from atcaprov.errors import AtcaProvError, Code, UsageError
 from atcaprov.provisioning.board_report import FILE_SIZE_MAX, BoardReport
 from atcaprov.wire.messages import ReportRequest
+from provisioning_server.guide_files.progress import FILE_NAME as PROGRESS_FILE
 
 _PEM: Final = re.compile(r"([0-9A-F]{18})(?:-\d+)?_device\.pem")
 
@@ -90,4 +91,4 @@ def _files(path: Path) -> Iterator[Path]:
         yield path
         return
     for pattern in ("*.json", "signing-*.tsv", "*_device.pem"):
-        yield from sorted(path.rglob(pattern))
+        yield from (file for file in sorted(path.rglob(pattern)) if file.name != PROGRESS_FILE)

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from atcaprov import AtcaProvError
 from provisioning_server.cli import command
+from provisioning_server.folder_import.import_folder import needs_import
 from provisioning_server.ledger.open_ledger import FILE_NAME
 from provisioning_server.records.data_folder import DataFolder
 from tests.support.in_memory_signer import MemorySigner
@@ -62,3 +64,11 @@ def test_missing_folder_is_not_made(tmp_path: Path) -> None:
     for options in ((), ("--check",)):
         assert run_import(missing, *options).code == 2
     assert not missing.exists()
+
+
+def test_lost_ledger_without_a_backup_is_made_of_the_signing_logs_on_demand_only(data: Path) -> None:
+    (data / "server-id").write_text("00112233aabbccdd\n")
+    with pytest.raises(AtcaProvError, match="was there before"):
+        needs_import(data)
+    assert run_import(data).code == 0
+    assert not needs_import(data)

@@ -18,7 +18,7 @@ from atcaprov import AtcaProvError
 from atcaprov.certs.issued_record import HEADER, IssuedRecord
 from atcaprov.certs.possession_proof import possession_digest
 from atcaprov.provisioning.board_report import BoardReport
-from atcaprov.wire.messages import ReportRequest
+from atcaprov.wire.messages import CertificatesReply, CertificatesRequest, ReportRequest
 from provisioning_server.cli import command
 from provisioning_server.issuing.issuance import issue
 from provisioning_server.ledger.changes import CertificatesRecovered, Changes, Issued
@@ -27,10 +27,13 @@ from provisioning_server.ledger.open_ledger import FILE_NAME, open_ledger
 from provisioning_server.ledger.sql.sql_ledger import SqlLedger
 from provisioning_server.recovery.found_files import FoundFiles
 from provisioning_server.recovery.recover import Recoverer, Recovery
+from signer_module.on_files.signer_folder import SignerFolder
 from tests.support.cut_programs import ends_after
 from tests.support.in_memory_signer import NOW, MemorySigner, SigningKey
 from tests.support.programs import Ended, run_in_process
-from tests.support.server_parts import chip_serial
+from tests.support.server import WireClient, server_program
+from tests.support.server_parts import chip_serial, config_zone
+from tests.support.signer_folders import make_signer_folder
 
 SIGNER = MemorySigner()
 LATER = NOW + timedelta(days=1)
@@ -382,3 +385,38 @@ def test_folder_without_a_ledger_gets_none(tmp_path: Path, station: Path) -> Non
 def test_path_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(AtcaProvError, match="nowhere does not exist"):
         FoundFiles().read([tmp_path / "nowhere"])
+
+
+@pytest.mark.slow
+def test_older_ledger_gets_its_certificates_back_from_the_signing_logs(tmp_path: Path) -> None:
+    """On the machine itself: a backup is restored over a newer ledger, and the server goes on with all certificates."""
+    signer, data, backups = make_signer_folder(tmp_path), tmp_path / "data", tmp_path / "backups"
+
+    def ledger_command(*words: object) -> Ended:
+        done = run_in_process(command, "--data", str(data), "ledger", *map(str, words))
+        assert done.code == 0, done.err
+        return done
+
+    first = issued_by_server(signer, data, 1)
+    ledger_command("backup", backups)
+    more = issued_by_server(signer, data, 2, 3)
+    (backup,) = backups.iterdir()
+    ledger_command("restore", backup, "--replace", "damaged")
+    with server_program("--signer", signer.path, "--data", data) as server:
+        assert server.finish() == 2
+    assert "[record-missing]" in server.errors
+    assert ledger_command("recover", data / "logs", "--reason", "damaged").out.startswith("Recovered: 2 certificates")
+    ledger_command("accept-rollback", "--reason", "damaged")
+    assert issued_by_server(signer, data, 1, 2, 3) == first + more
+    assert len(ledger_command("search", "--json").out.splitlines()) == 3
+
+
+KEYS = {number: SigningKey().public_key for number in (1, 2, 3)}
+
+
+def issued_by_server(signer: SignerFolder, data: Path, *numbers: int) -> list[CertificatesReply]:
+    with server_program("--signer", signer.path, "--data", data) as server, WireClient(server.address()) as client:
+        chips = [CertificatesRequest(config_zone(number), KEYS[number], signer.public_key) for number in numbers]
+        replies = [client.certificates(chip) for chip in chips]
+        assert server.stop() == 0
+    return replies
