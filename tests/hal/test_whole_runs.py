@@ -97,6 +97,16 @@ def test_run_over_a_kit_has_few_requests_besides_commands(
     assert others == [b"e:w()", *sleep] * 2
 
 
+@pytest.mark.slow
+def test_proof_for_the_server_costs_no_further_command(authority: MemoryCa, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(authority, "gives_challenges", True)
+    with standing(HidWay()) as way:
+        requests = keep_requests(way.board)
+        with Device(way.open(), now=lambda: 0.0) as device:
+            provision(device, authority, Silent)
+    assert len(commands_of(requests)) == 48
+
+
 def test_own_data_stage_costs_one_more_sleep(authority: MemoryCa) -> None:
     with standing(HidWay()) as way:
         requests = keep_requests(way.board)
