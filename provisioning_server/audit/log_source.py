@@ -99,7 +99,7 @@ class LedgerLog:
     """The log in a ledger itself, up to the head at the moment when this was made."""
 
     def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
+        self.ledger = ledger
         self._head = ledger.head()
         # A ledger ends at its first error, so it is not asked for documents that it may not have.
         self._documents = {each.document_id: each for each in ledger.known_documents()}
@@ -110,14 +110,14 @@ class LedgerLog:
 
     def tile(self, level: int, number: int) -> bytes:
         """Return the hashes of a tile as the ledger has them."""
-        return self._ledger.tile(level, number)
+        return self.ledger.tile(level, number)
 
     def bundle(self, number: int) -> Sequence[bytes]:
         """Return the entries of a bundle; an entry that is missing, or not of the kind it is filed under, is empty."""
         start = number * TILE_WIDTH
         count = min(TILE_WIDTH, self._head.size - start)
         entries = [b""] * count
-        for entry in self._ledger.entries(start, count):
+        for entry in self.ledger.entries(start, count):
             if entry.index < start + count and f'"kind":"{entry.kind}"'.encode() in entry.body:
                 entries[entry.index - start] = entry.body
         return entries

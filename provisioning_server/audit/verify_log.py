@@ -13,10 +13,11 @@ from atcaprov.transparency.verifier_keys import VerifierKey
 from provisioning_server.audit.entry_check import EntryCheck
 from provisioning_server.audit.findings import AuditReport
 from provisioning_server.audit.log_signer import of_one_ledger
-from provisioning_server.audit.log_source import EntryReader, FolderLog, LogSource
+from provisioning_server.audit.log_source import EntryReader, FolderLog, LedgerLog, LogSource
+from provisioning_server.audit.table_check import check_tables
 from provisioning_server.audit.tree_check import TreeCheck
 from provisioning_server.audit.twice_check import TwiceCheck
-from provisioning_server.ledger.changes import Issued
+from provisioning_server.ledger.changes import Event, Issued
 from provisioning_server.ledger.entry_bodies import decode
 
 
@@ -49,6 +50,8 @@ def verify_log(source: LogSource, order: AuditOrder) -> AuditReport:
 
     tree.run(take)
     twice.judge(lambda: _certificates(source))
+    if isinstance(source, LedgerLog):
+        _check_tables(source, report)
     for signed in older:
         _check_continues(signed, source, tree, order, report)
     _tell(source, order, report)
@@ -105,7 +108,21 @@ def _check_continues(
         report.checked.append(f"The log continues the older {name}.")
 
 
+def _check_tables(source: LedgerLog, report: AuditReport) -> None:
+    """Compare the ledger's tables with its entries, unless these are wrong: a ledger ends at its first error."""
+    if report.found:
+        report.remarks.append("The tables of the ledger were not compared with its entries, as these are damaged.")
+        return
+    check_tables(source.ledger, source.head().size, _events(source), report)
+    report.checked.append("The tables by which the server decides have every certificate and every proof of the log.")
+
+
 def _certificates(source: LogSource) -> Iterator[tuple[int, IssuedRecord]]:
+    return ((index, event.record) for index, event in _events(source) if isinstance(event, Issued))
+
+
+def _events(source: LogSource) -> Iterator[tuple[int, Event]]:
+    """Give the entries again that can be read; the others were found before."""
     size = source.head().size
     for number in range(-(-size // TILE_WIDTH)):
         try:
@@ -117,8 +134,7 @@ def _certificates(source: LogSource) -> Iterator[tuple[int, IssuedRecord]]:
                 event = decode(body.decode("ascii"))
             except ValueError:
                 continue
-            if isinstance(event, Issued):
-                yield index, event.record
+            yield index, event
 
 
 def _tell(source: LogSource, order: AuditOrder, report: AuditReport) -> None:

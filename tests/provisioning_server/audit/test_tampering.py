@@ -91,6 +91,10 @@ def test_untouched_database_has_no_findings(edited: EditedLedger) -> None:
         (["UPDATE tree SET root = zeroblob(32)"], ("root-differs", None)),
         (["UPDATE tree SET size = 6"], ("root-differs", None)),
         (["DELETE FROM documents"], ("documents-invalid", 0)),
+        (["DELETE FROM certificates WHERE idx = 2"], ("table-differs", 2)),
+        (["UPDATE certificates SET chip_serial = zeroblob(9) WHERE idx = 4"], ("table-differs", 4)),
+        (["UPDATE certificates SET proven = NULL WHERE idx = 4"], ("table-differs", 5)),
+        (["UPDATE signers SET issued = issued - 1"], ("table-differs", None)),
     ],
 )
 def test_edited_database_is_found(

@@ -255,3 +255,11 @@ def test_missing_or_wrong_cosignature_is_found(exported: Exported) -> None:
     path.write_bytes(wrong.to_bytes())
     found = verify_log(FolderLog(exported.folder), AuditOrder(key=key, witnesses=(WITNESS.key,)))
     assert codes(found) == [("checkpoint-invalid", None)]
+
+
+def test_ledger_that_grows_meanwhile_is_checked_up_to_its_head(exported: Exported) -> None:
+    fill(exported.ledger, 2)
+    source = LedgerLog(exported.ledger)
+    fill(exported.ledger, 2, first=3)
+    found = audit(source, exported)
+    assert (found.findings, found.counts["certificates"]) == ([], 2)
