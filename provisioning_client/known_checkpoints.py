@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +24,9 @@ from atcaprov.transparency.verifier_keys import VerifierKey
 
 _MODE: Final = 0o600
 _LOCK: Final = "lock"
+LOCK_SECONDS: Final = 1.0
+"""So long a program waits for another one that writes; a board must not wait longer."""
+_PAUSE: Final = 0.005
 _SIZE_MAX: Final = 16 * 1024
 _SUPERVISOR: Final = (
     "No chip was touched. Call the supervisor: the server was restored, or an old file is in its place."
@@ -151,7 +155,7 @@ class KnownCheckpoints:
         return _decoded(path, self._before[path]) if path in self._before else None
 
     def _keep(self, ledger: KnownLedger) -> None:
-        """Write what is newer than the file has; another program that writes at this moment has about the same."""
+        """Write what is newer than the file has; a program that holds the lock for long has about the same."""
         path = self._path(ledger.newest.origin.ledger_id)
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -236,9 +240,13 @@ def _decoded(path: Path, data: bytes) -> KnownLedger:
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[bool]:
-    """Yield whether this program alone writes now."""
+    """Yield whether this program alone writes now; others need a few milliseconds."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, _MODE)
     try:
-        yield try_lock(descriptor)
+        mine, end = try_lock(descriptor), time.monotonic() + LOCK_SECONDS
+        while not mine and time.monotonic() < end:
+            time.sleep(_PAUSE)
+            mine = try_lock(descriptor)
+        yield mine
     finally:
         os.close(descriptor)

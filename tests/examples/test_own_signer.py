@@ -45,7 +45,7 @@ def test_a_board_gets_a_certificate(signer: SignerFolder, port: str, tmp_path: P
     done = provision(signer, port, tmp_path)
     assert "Provisioning successful" in done.stdout, done.stdout + done.stderr
     with contextlib.closing(ledger_in(tmp_path / "server")) as ledger:
-        assert [entry.kind for entry in ledger.entries(0, 10)] == ["issued"]
+        assert [entry.kind for entry in ledger.entries(0, 10)] == ["issued", "reported"]
 
 
 def test_a_key_that_is_gone_costs_no_board(signer: SignerFolder, port: str, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from atcaprov.file_lock import try_lock
 from atcaprov.transparency.checkpoint import Checkpoint
 from atcaprov.transparency.ledger_checkpoint import LogOrigin
 from atcaprov.transparency.verifier_keys import Ed25519Signer, VerifierKey
+from provisioning_client import known_checkpoints
 from provisioning_client.cli import command as provisioning_client
 from provisioning_client.known_checkpoints import KnownCheckpoints
 
@@ -249,7 +251,26 @@ def test_another_folder_is_used_if_one_cannot_be_written(station: Open, tmp_path
     assert list(chosen.glob("*.json"))
 
 
-def test_program_that_writes_at_the_same_moment_is_not_waited_for(station: Open, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_newest_of_several_programs_is_kept(station: Open) -> None:
+    log = Log()
+    exchange(station(), log, 0)
+
+    def reports(first: int) -> None:
+        known = station()
+        for size in range(first, 200, 8):
+            known.acknowledged(log.note(size))
+
+    with ThreadPoolExecutor(8) as programs:
+        list(programs.map(reports, range(1, 9)))
+    with pytest.raises(AtcaProvError, match="and had 199"):
+        exchange(station(), log, 198)
+
+
+def test_program_that_holds_the_lock_is_not_waited_for_long(
+    station: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(known_checkpoints, "LOCK_SECONDS", 0.0)
     log = Log()
     exchange(station(), log, 7)
     descriptor = os.open(tmp_path / "checkpoints" / "lock", os.O_RDWR)
