@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +21,10 @@ from atcaprov.errors import AtcaProvError, Code, UsageError
 from atcaprov.provisioning.board_report import FILE_SIZE_MAX, BoardReport
 from atcaprov.wire.messages import ReportRequest
 from provisioning_server.guide_files.progress import FILE_NAME as PROGRESS_FILE
+from provisioning_server.ledger.sql.sql_ledger import SqlLedger
 
+_LOOKED_UP: Final = 1000
+"""Lines of a signing log that are looked up at once."""
 _PEM: Final = re.compile(r"([0-9A-F]{18})(?:-\d+)?_device\.pem")
 
 
@@ -36,12 +40,18 @@ class FoundCertificate:
     reports: list[ReportRequest] = field(default_factory=list)
 
 
-@dataclass(slots=True)
 class FoundFiles:
-    """What the files have, by certificate, and why some of them have nothing."""
+    """What the files have, by certificate, and why some of them have nothing.
 
-    certificates: dict[bytes, FoundCertificate] = field(default_factory=dict)
-    unreadable: list[str] = field(default_factory=list)
+    Of signing logs, which may have millions of lines, only what a ledger lacks is kept.
+    """
+
+    def __init__(self, ledger: SqlLedger) -> None:
+        self.certificates: dict[bytes, FoundCertificate] = {}
+        self.unreadable: list[str] = []
+        self.known = 0
+        """Lines of signing logs whose certificates the ledger has."""
+        self._ledger = ledger
 
     def read(self, paths: Iterable[Path]) -> None:
         """Read files, and in folders all files of the three kinds; a file without a use is noted, not raised.
@@ -65,14 +75,23 @@ class FoundFiles:
         if path.suffix == ".json":
             self._add_report(BoardReport.from_bytes(read_bytes(path, FILE_SIZE_MAX)), path)
         elif path.suffix == ".tsv":
-            for number, (_, _, record) in enumerate(read_signing_log(path), start=2):
-                place = f"Line {number} of the signing log {path}"
-                self._of(record.certificate, record.chip_serial, place).record = record
+            self._read_log(path)
         else:
             name = _PEM.fullmatch(path.name)
             if name is None:
                 raise UsageError("Name a certificate by its chip, such as 01234038D92CA571EE_device.pem.")
             self._of(read_certificate(path), bytes.fromhex(name[1]), f"The certificate {path}")
+
+    def _read_log(self, path: Path) -> None:
+        lines = enumerate((record for _, _, record in read_signing_log(path)), start=2)
+        while batch := list(islice(lines, _LOOKED_UP)):
+            known = self._ledger.known({record.chip_serial for _, record in batch}, ())
+            for number, record in batch:
+                if any(each.record.certificate == record.certificate for each in known.of_chip(record.chip_serial)):
+                    self.known += 1
+                else:
+                    place = f"Line {number} of the signing log {path}"
+                    self._of(record.certificate, record.chip_serial, place).record = record
 
     def _add_report(self, report: BoardReport, path: Path) -> None:
         found = self._of(report.certificate, report.serial_number, f"The report {path}")

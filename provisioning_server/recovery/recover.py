@@ -54,7 +54,7 @@ class Recoverer:
         Raises:
             AtcaProvError: RECORDS_FAILED.
         """
-        self._done = Recovery(refused=list(files.unreadable))
+        self._done = Recovery(known=files.known, refused=list(files.unreadable))
         found = sorted(files.certificates.values(), key=_in_order)
         for start in range(0, len(found), STEP):
             batch = found[start : start + STEP]

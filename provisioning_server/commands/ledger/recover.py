@@ -33,12 +33,12 @@ def command(files: tuple[Path, ...], reason: str, data: Path) -> int:
     """
     if not reason.strip():
         raise UsageError("The reason of --reason is empty.", advice="Say what happened to the ledger.")
-    found = FoundFiles()
-    found.read(files)
     with ledger_for_reading(data):
         pass  # a folder without a ledger gets none
     now = datetime.now(UTC)
     with locked_data_folder(data), contextlib.closing(open_ledger(data / FILE_NAME, now)) as ledger:
+        found = FoundFiles(ledger)
+        found.read(files)
         done = Recoverer(ledger, " ".join(reason.split()), now).recover(found)
     for text in done.refused:
         say(f"Not recovered: {text}")

@@ -121,7 +121,7 @@ def pem_of(folder: Path, unit: Unit) -> Path:
 
 
 def recover(ledger: SqlLedger, *paths: Path) -> Recovery:
-    files = FoundFiles()
+    files = FoundFiles(ledger)
     files.read(paths)
     return Recoverer(ledger, REASON, LATER).recover(files)
 
@@ -299,6 +299,14 @@ def test_what_is_not_true_or_not_wanted_is_named_and_left_out(
     assert sum(len(stored(ledger, number)) for number in (2, 7, 9)) <= (make is _wrong_digest)
 
 
+def test_lines_that_the_ledger_has_are_not_kept_in_memory(ledger: SqlLedger, station: Path) -> None:
+    lost = Unit(2)
+    files = FoundFiles(ledger)
+    files.read([log_of(station, KNOWN.record, lost.record)])
+    assert list(files.certificates) == [lost.certificate]
+    assert files.known == 1
+
+
 def test_two_certificates_of_one_key_are_not_both_recovered(ledger: SqlLedger, station: Path) -> None:
     first = Unit(2)
     second = Unit(2, first.key, minutes=1)
@@ -310,11 +318,11 @@ def test_two_certificates_of_one_key_are_not_both_recovered(ledger: SqlLedger, s
 
 @given(st.binary(max_size=300))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_bytes_in_a_file_are_refused(tmp_path: Path, content: bytes) -> None:
+def test_any_bytes_in_a_file_are_refused(ledger: SqlLedger, tmp_path: Path, content: bytes) -> None:
     for name in ("x.json", "signing-1.tsv", f"{chip_serial(2).hex().upper()}_device.pem"):
         path = tmp_path / name
         path.write_bytes(content)
-        files = FoundFiles()
+        files = FoundFiles(ledger)
         files.read([path])
         assert not files.certificates
         assert len(files.unreadable) == 1 or name.endswith("tsv")
@@ -329,9 +337,9 @@ from provisioning_server.recovery import recover
 from provisioning_server.recovery.found_files import FoundFiles
 recover.STEP = 1
 now = datetime(2026, 11, 22, tzinfo=UTC)
-files = FoundFiles()
-files.read([Path(sys.argv[2])])
 with contextlib.closing(open_ledger(Path(sys.argv[1]), now)) as ledger:
+    files = FoundFiles(ledger)
+    files.read([Path(sys.argv[2])])
     recover.Recoverer(ledger, "cut", now).recover(files)
 """
 
@@ -382,9 +390,9 @@ def test_folder_without_a_ledger_gets_none(tmp_path: Path, station: Path) -> Non
     assert not (tmp_path / FILE_NAME).exists()
 
 
-def test_path_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
+def test_path_that_does_not_exist_is_an_error(ledger: SqlLedger, tmp_path: Path) -> None:
     with pytest.raises(AtcaProvError, match="nowhere does not exist"):
-        FoundFiles().read([tmp_path / "nowhere"])
+        FoundFiles(ledger).read([tmp_path / "nowhere"])
 
 
 @pytest.mark.slow
