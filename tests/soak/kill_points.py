@@ -9,6 +9,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any, Final, NamedTuple
 
+from atcaprov.certs.issue import PendingCertificate
 from provisioning_server.ledger.sql.sql_ledger import SqlLedger
 from provisioning_server.ledger.sql.sqlite_database import SqliteConnection
 from provisioning_server.signers.module import PluggedModule
@@ -20,19 +21,23 @@ class Step(Enum):
     """A step: what is done, and where in the code."""
 
     DECIDE = "the chips of a batch are looked up"
+    BUILD = "what is to be signed is built and checked"
     STATEMENT = "a statement of a transaction runs"
     COMMIT = "the transaction of a step is committed"
     STEP = "a step is written to the ledger"
     SIGN = "a signer signs"
+    VERIFY = "a signature is verified and the certificate compared"
     REPLY = "a reply goes to the client"
 
 
 _METHODS: Final[dict[Step, tuple[tuple[type, str], ...]]] = {
     Step.DECIDE: ((SqlLedger, "known"),),
+    Step.BUILD: ((PendingCertificate, "__init__"),),
     Step.STATEMENT: ((SqliteConnection, "run_many"),),
     Step.COMMIT: ((SqliteConnection, "run"),),
     Step.STEP: ((SqlLedger, "commit"),),
     Step.SIGN: ((SoftwareSigner, "sign"), (PluggedModule, "sign")),
+    Step.VERIFY: ((PendingCertificate, "finish"),),
     Step.REPLY: ((ClientConnection, "_reply"),),
 }
 

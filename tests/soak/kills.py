@@ -11,10 +11,19 @@ from typing import Final
 from tests.soak.factory import REQUESTS, Factory
 from tests.soak.kill_points import KillAt, Step
 
-_CALLS: Final = {Step.DECIDE: 12, Step.STATEMENT: 80, Step.COMMIT: 14, Step.STEP: 14, Step.SIGN: 24, Step.REPLY: 40}
+_CALLS: Final = {
+    Step.DECIDE: 12,
+    Step.BUILD: 24,
+    Step.STATEMENT: 80,
+    Step.COMMIT: 14,
+    Step.STEP: 14,
+    Step.SIGN: 24,
+    Step.VERIFY: 24,
+    Step.REPLY: 40,
+}
 """About how often each is called in a run: the n-th call is chosen out of so many."""
-_RANDOM_TIMES: Final = 7
-"""Each so many-th kill comes from outside, after some acknowledgements."""
+_KINDS: Final = len(Step) + 1
+"""Each step in turn, then a kill from outside, after some acknowledgements."""
 _TRIES: Final = 3
 
 
@@ -33,8 +42,8 @@ class Kills:
 
 def plan(number: int, random: Random) -> KillAt | None:
     """Return the kill with a number: the steps in turn, before and after; None for one from outside."""
-    kind, turn = number % _RANDOM_TIMES, number // _RANDOM_TIMES
-    if kind == _RANDOM_TIMES - 1:
+    turn, kind = divmod(number, _KINDS)
+    if kind == len(Step):
         return None
     step = list(Step)[kind]
     return KillAt(step, bool(turn % 2), random.randint(1, _CALLS[step]))
