@@ -196,6 +196,7 @@ def test_station_notices_a_restored_folder(folder: Restored, tmp_path: Path) -> 
         refused = provision(tmp_path, address)
         assert refused.code == 7, refused
         assert Code.SERVER_BEHIND in codes(refused)
+        assert "Waiting for board" not in refused.out, "no board is asked for"
         again = provision(tmp_path, address)
         assert Code.LEDGER_BEHIND in codes(again), "the server was shown the checkpoint, and stops as well"
     with running_server(signer, folder.data) as address:

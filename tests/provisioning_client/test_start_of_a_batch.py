@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from datetime import datetime, tzinfo
 from pathlib import Path
 
 import pytest
@@ -34,6 +36,32 @@ def test_quota_is_compared_with_the_count(tmp_path: Path) -> None:
         assert signer.signatures == 0
         assert run_batch(signer, tmp_path, address, "--count", "2").code == 0
     assert signer.signatures == 2
+
+
+@pytest.mark.parametrize("minutes", [-10, 25 * 60])
+def test_clocks_are_compared_before_a_board_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, minutes: int
+) -> None:
+    """The station's clock is behind the server's, or a day ahead of it."""
+
+    class StationClock(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> StationClock:
+            return cls.fromtimestamp(time.time() + 60 * minutes, tz)
+
+    signer = MemorySigner()
+    with running_server(signer, tmp_path / "data") as address:
+        with monkeypatch.context() as station:
+            station.setattr("atcaprov.provisioning.clock_check.datetime", StationClock)
+            refused = run_batch(signer, tmp_path, address)
+        assert refused.code == 7
+        events = [json.loads(line) for line in refused.out.splitlines()]
+        assert events[-1]["code"] == "clock-wrong"
+        assert not any("Waiting for board" in event.get("text", "") for event in events)
+        assert signer.signatures == 0
+        good = run_batch(signer, tmp_path, address)
+        assert good.code == 0
+        assert "Waiting for board" in good.out
 
 
 def test_full_disk_of_the_server_stops_the_batch_before_a_board(
