@@ -15,8 +15,11 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -27,7 +30,7 @@ from provisioning_server.audit.log_key import KEY_FILE
 from provisioning_server.audit.log_signer import origin_of, verifier_key_of
 from provisioning_server.backup import sums_file
 from provisioning_server.backup.whole_log import WholeLog, read_whole_log
-from provisioning_server.ledger.open_ledger import FILE_NAME, open_unchanging
+from provisioning_server.ledger.open_ledger import FILE_NAME, open_ledger, open_unchanging
 from provisioning_server.ledger.sql.sql_ledger import SqlLedger
 from provisioning_server.ledger.store import LogIdentity
 
@@ -77,9 +80,30 @@ def read_backup(path: Path) -> Backup:
 
 @contextlib.contextmanager
 def opened_copy(path: Path) -> Iterator[SqlLedger]:
-    """Open the ledger in a backup, and close it. No file is made beside it, so that the backup stays as it is."""
-    with contextlib.closing(open_unchanging(path / FILE_NAME)) as ledger:
+    """Open the ledger in a backup, and close it. No file is made beside it, so that the backup stays as it is.
+
+    One of an older version is copied, and the copy is brought to the newest version.
+    """
+    try:
+        ledger = open_unchanging(path / FILE_NAME)
+    except UsageError as error:
+        if error.code != Code.LEDGER_VERSION:
+            raise
+        with _newest_version(path / FILE_NAME) as ledger:
+            yield ledger
+        return
+    with contextlib.closing(ledger):
         yield ledger
+
+
+@contextlib.contextmanager
+def _newest_version(path: Path) -> Iterator[SqlLedger]:
+    """Open a copy of a ledger in a temporary folder; raises UsageError LEDGER_VERSION if it is of a newer program."""
+    with tempfile.TemporaryDirectory(prefix="atcaprov-backup-") as folder:
+        copy = Path(folder) / path.name
+        shutil.copyfile(path, copy)
+        with contextlib.closing(open_ledger(copy, datetime.now(UTC))) as ledger:
+            yield ledger
 
 
 def _check_checkpoint(path: Path, ledger: SqlLedger, log: WholeLog) -> None:

@@ -12,9 +12,9 @@ from atcaprov import durable_files
 from atcaprov.bounded_reading import is_file, status
 from atcaprov.errors import AtcaProvError, Code, UsageError
 from provisioning_server.audit.log_key import KEY_FILE
-from provisioning_server.backup.backup_folder import CHECKPOINT, Backup
+from provisioning_server.backup.backup_folder import CHECKPOINT, Backup, opened_copy
 from provisioning_server.backup.sums_file import check_sums
-from provisioning_server.ledger.open_ledger import FILE_NAME, open_for_reading, open_ledger, open_unchanging
+from provisioning_server.ledger.open_ledger import FILE_NAME, open_for_reading, open_ledger
 from provisioning_server.ledger.sql.sqlite_file import write_ahead_log
 
 REASON: Final = "REASON.txt"
@@ -56,7 +56,7 @@ def _require_no_newer_ledger(backup: Backup, data: Path) -> None:
     try:
         with (
             contextlib.closing(open_for_reading(data / FILE_NAME)) as found,
-            contextlib.closing(open_unchanging(backup.path / FILE_NAME)) as copy,
+            opened_copy(backup.path) as copy,
         ):
             size = found.head().size
             if found.identity.ledger_id != backup.identity.ledger_id:

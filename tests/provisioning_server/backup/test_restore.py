@@ -16,6 +16,7 @@ from provisioning_server.backup.make_backup import make_backup
 from provisioning_server.backup.restore import restore_backup
 from provisioning_server.folder_import.import_folder import needs_import
 from provisioning_server.ledger.open_ledger import FILE_NAME, open_ledger
+from provisioning_server.ledger.sql import schema
 from provisioning_server.ledger.store import LogEntry
 from tests.provisioning_server.ledger.events import NOW, issued, reported, step
 from tests.support.cut_programs import ends_after
@@ -169,3 +170,28 @@ def test_restore_that_was_cut_leaves_the_old_ledger_or_none_and_can_be_repeated(
     sizes = {len(entries(folder)) for folder in data.glob("replaced-*") if (folder / FILE_NAME).exists()}
     assert 5 in sizes, "the newer ledger is kept in any case"
     assert not (data / "restore.unfinished").exists()
+
+
+def test_backup_of_an_older_version_is_checked_and_restored(
+    data: Path, backup: Backup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The program is two versions newer by now; the backup stays as it was."""
+    before = {path: path.stat().st_mtime_ns for path in backup.path.iterdir()}
+    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, ("CREATE TABLE one (x TEXT)",), ("DROP TABLE one",)))
+    checked = read_backup(backup.path)
+    assert checked.log == backup.log
+    new = tmp_path / "new"
+    new.mkdir()
+    restore_backup(checked, new, LATER)
+    assert {path: path.stat().st_mtime_ns for path in backup.path.iterdir()} == before
+    assert len(entries(new)) == 4
+
+
+def test_backup_of_a_newer_version_is_refused(data: Path, backups: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as newer:
+        newer.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, ("CREATE TABLE one (x TEXT)",)))
+        with contextlib.closing(open_ledger(data / FILE_NAME, NOW)):
+            made = make_backup(data, backups, NOW)
+    with pytest.raises(AtcaProvError, match="version") as caught:
+        read_backup(made.path)
+    assert caught.value.code == Code.LEDGER_VERSION
