@@ -35,7 +35,7 @@ FOLDER: Final = WORK_FOLDER / "soak"
 KILLS: Final = 300
 MODULE_KILLS: Final = 60
 CUTS: Final = 100
-_CUTS_PER_BOOT: Final = 10
+_CUTS_PER_BOOT: Final = 20
 _CONTROL_CUTS: Final = 3
 
 

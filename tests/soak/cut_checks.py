@@ -57,6 +57,7 @@ class CutFactory:
                 outcome.by_loss[cut.loss.value] += 1
                 outcome.acknowledged = len(certificates(cut.acknowledged))
                 outcome.held_writes += cut.disk.held_writes
+            print(f"soak: {outcome.done} cuts, {outcome.acknowledged} acknowledged certificates", flush=True)
         return outcome
 
     def control(self, count: int, random: Random) -> int:

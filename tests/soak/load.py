@@ -54,13 +54,14 @@ _READY: Final = "ready."
 class Station:
     """One connection; asks for one chip at a time."""
 
+    address: Address
     socket: socket.socket
     connection: Connection = field(default_factory=lambda: Connection(Role.CLIENT))
     number: int = 0
     certificate: str = ""
     """The SHA-256 of the certificate that a report is open for."""
     after_failure: bool = False
-    """Whether its request went out when the server had said that its ledger failed."""
+    """Whether its request went out when its server had said that its ledger failed."""
 
 
 @dataclass
@@ -82,12 +83,13 @@ class Load:
     """What chips have got, also before; they are asked for again."""
     asked: int = 0
     issued_after_failure: int = 0
-    """Certificates for which was asked after the server had said that its ledger failed."""
+    """Certificates for which a server was asked after it had said that its ledger failed."""
 
     def __post_init__(self) -> None:
         self._next = self.first
         self._selector = selectors.DefaultSelector()
         self._asking: list[Station] = []
+        self._failed: set[Address] = set()
 
     def run(self, requests: int | None = None) -> None:
         """Ask until the servers have closed all connections, or so many requests are answered.
@@ -111,7 +113,7 @@ class Load:
 
     def _open(self, address: Address, requests: int | None) -> None:
         try:
-            station = Station(socket.create_connection(address, timeout=PATIENCE))
+            station = Station(address, socket.create_connection(address, timeout=PATIENCE))
         except OSError:
             return
         self._selector.register(station.socket, selectors.EVENT_READ, station)
@@ -124,7 +126,7 @@ class Load:
             return
         self.asked += 1
         station.number = self._choose()
-        station.after_failure = Code.RECORDS_FAILED in self.refused
+        station.after_failure = station.address in self._failed
         key = raw_public_key(chip_key(station.number).public_key())
         self._send(station, CertificatesRequest(config_zone(station.number), key, self.signer))
 
@@ -167,6 +169,8 @@ class Load:
         else:
             assert isinstance(reply, ErrorReply)
             self.refused[reply.code] += 1
+            if reply.code == Code.RECORDS_FAILED:
+                self._failed.add(station.address)
         self._ask(station, requests)
 
     def _take_certificate(self, station: Station, reply: CertificatesReply) -> None:
