@@ -132,6 +132,9 @@ class SignerRegistry:
 
         `public_key` (64 bytes X||Y) names a signer; with a `group` (32 bytes) its other signers serve too.
         """
+        named = self._entries.get(public_key)
+        if group is None and named is not None and _ready(named):  # most requests: no list is made for them
+            return [named.signer]
         entries = [entry for entry in self.entries() if _fits(entry.signer.documents, public_key, group)]
         entries.sort(key=lambda entry: entry.signer.documents.signer_public_key != public_key)
         ready = [entry.signer for entry in entries if _ready(entry)]
