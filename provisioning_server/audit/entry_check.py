@@ -9,7 +9,7 @@ from typing import Any, Final
 from atcaprov.certs.chain import verify_chain, verify_issuer
 from atcaprov.certs.compressed_form import CompressedCertificate
 from atcaprov.certs.issued_record import IssuedRecord
-from atcaprov.certs.keys import verify_digest
+from atcaprov.certs.keys import DIGEST_SIZE, verify_digest
 from atcaprov.certs.possession_proof import is_possession_proof
 from atcaprov.certs.rebuild import rebuild, to_be_signed
 from atcaprov.certs.x509_layout import authority_layout
@@ -202,6 +202,8 @@ def check_certificate(record: IssuedRecord, documents: SignerDocuments) -> None:
 
 def is_proof(record: IssuedRecord, reported: Reported) -> bool:
     """Tell whether a report proves that the chip has the key of its certificate."""
+    if len(reported.challenge) != DIGEST_SIZE or len(reported.contents) != DIGEST_SIZE:
+        return False  # what is signed has no lengths in it
     digest = hashlib.sha256(record.certificate).digest()
     try:
         return is_possession_proof(record.public_key, reported.signature, reported.challenge, digest, reported.contents)
