@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from atcaprov import Code, UsageError
 from provisioning_server.audit.entry_check import EntryCheck
 from provisioning_server.audit.findings import AuditReport
-from provisioning_server.ledger.changes import Issued, Reported
+from provisioning_server.ledger.changes import Event, Issued, Reported
 from provisioning_server.ledger.entry_bodies import encode
 from provisioning_server.records.signer_documents import SignerDocuments
 from tests.provisioning_server.audit.true_ledger import SIGNER, certificate, report
@@ -43,7 +43,8 @@ def changed(draw: st.DrawFn, whole: bytes) -> bytes:
 
 def audited(issued: Issued, documents: SignerDocuments, *reports: Reported) -> AuditReport:
     found = AuditReport()
-    bodies = [encode(event).encode() for event in (issued, *reports)]
+    events: list[Event] = [issued, *reports]
+    bodies = [encode(event).encode() for event in events]
 
     def read_documents(name: str) -> SignerDocuments:
         if name != documents.document_id:
