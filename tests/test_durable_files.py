@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable
@@ -91,3 +92,26 @@ def test_a_file_stays_open_for_more(tmp_path: Path) -> None:
     durable_files.write_synced(descriptor, b"line\n")
     os.close(descriptor)
     assert (tmp_path / "log").read_bytes() == b"head\nline\n"
+
+
+def test_a_copy_has_the_bytes_and_the_mode(tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.write_bytes(b"third" * 500_000)
+    durable_files.copy_new(source, target, 0o600)
+    assert target.read_bytes() == source.read_bytes()
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    with pytest.raises(FileExistsError):
+        durable_files.copy_new(source, target, 0o600)
+
+
+def test_a_copy_that_fails_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.write_bytes(b"data")
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        durable_files.copy_new(source, target, 0o600)
+    assert not target.exists()
