@@ -11,6 +11,7 @@ from pathlib import Path
 
 from atcaprov.certs.issued_record import HEADER, IssuedRecord
 from provisioning_server.issuing.issuance import issue
+from provisioning_server.signers.signer import Signer
 from tests.support.in_memory_signer import NOW, MemorySigner, SigningKey
 from tests.support.server_parts import chip_serial
 
@@ -21,7 +22,7 @@ def old_record(signer: MemorySigner, number: int, *, key: bytes | None = None, m
     return replace(made, client="192.0.2.7:40003", revision=bytes.fromhex("00006003"))
 
 
-def write_old_folder(data: Path, signers: Sequence[MemorySigner], *logs: Sequence[IssuedRecord]) -> list[Path]:
+def write_old_folder(data: Path, signers: Sequence[Signer], *logs: Sequence[IssuedRecord]) -> list[Path]:
     """Write the files of a server that was started once for each log; return the paths of the logs."""
     for name in ("logs", "signers", "certs"):
         (data / name).mkdir(parents=True)
