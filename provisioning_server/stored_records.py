@@ -8,7 +8,6 @@ from atcaprov.errors import Code, UsageError
 from atcaprov.log import Log
 from provisioning_server.folder_import.import_folder import import_folder, needs_import
 from provisioning_server.guide_files.guide_files import GuideFiles
-from provisioning_server.guide_files.progress import FILE_NAME as PROGRESS_FILE
 from provisioning_server.guide_files.writer import GuideFilesWriter
 from provisioning_server.ledger.open_ledger import FILE_NAME, open_ledger
 from provisioning_server.ledger.sql.sql_ledger import SqlLedger
@@ -25,14 +24,6 @@ def open_or_import(folder: DataFolder, now: datetime, log: Log) -> SqlLedger:
     """
     path = folder.path / FILE_NAME
     if needs_import(folder.path):
-        progress = folder.logs / PROGRESS_FILE
-        if progress.exists():
-            raise UsageError(
-                f"The ledger {path} is missing.",
-                advice=f"Put it back, or restore it from a backup. If it is permanently lost, delete {progress}: then a"
-                " new one is made of the signing logs, without reports and proofs.",
-                code=Code.RECORD_MISSING,
-            )
         imported = import_folder(folder.path, now)
         log.info(f"The records of {imported.certificates} certificates were imported into the new ledger {path}.")
     return open_ledger(path, now)
