@@ -417,3 +417,31 @@ def test_more_than_can_wait_in_memory_is_read_from_the_ledger(tmp_path: Path, mo
     ledger.close()
     (path,) = (tmp_path / "logs").glob("signing-*.tsv")
     assert [found for _, _, found in read_signing_log(path)] == RECORDS
+
+
+def test_the_files_wait_while_stations_ask_for_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger, folder, log = ledger_in(tmp_path), DataFolder(tmp_path, datetime(2026, 11, 21, 10)), RememberingLog()
+    writer = GuideFilesWriter(GuideFiles(folder, ledger, log), ledger, log)
+    to_come, written = list(RECORDS[1:]), list[int]()
+
+    def issue(record: IssuedRecord) -> None:
+        first = add(ledger, [record])
+        writer.add(first, first + 1, [IssuedEntry(first, record)])
+
+    class Busy(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            """Let another certificate come instead of a pause, as long as there are some."""
+            written.append(len(list((tmp_path / "certs").iterdir())))
+            if to_come:
+                issue(to_come.pop(0))
+                return False
+            return super().wait(0)
+
+    monkeypatch.setattr(writer, "_stopping", Busy())
+    writer.start()
+    wait_for((tmp_path / "certs").exists)  # it has looked for what earlier starts missed
+    issue(RECORDS[0])
+    wait_for(lambda: len(list((tmp_path / "certs").glob("*_device.pem"))) == len(RECORDS))
+    writer.stop()
+    ledger.close()
+    assert written[: len(RECORDS)] == [0] * len(RECORDS)
