@@ -42,7 +42,7 @@ class LogEntry:
 
 @dataclass(frozen=True, slots=True)
 class StoredCertificate:
-    """A certificate in the ledger; `proven` is when its proof was seen, `fate` what was reported last."""
+    """A certificate in the ledger; `proven` is when its proof was seen, `fate` what was reported of its last run."""
 
     index: int
     record: IssuedRecord

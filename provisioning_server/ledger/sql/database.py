@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 Value = int | str | bytes | None
 Row = tuple[Any, ...]
+_Value = TypeVar("_Value", int, str, bytes)
 
 
 class DatabaseError(Exception):
@@ -54,3 +55,10 @@ class Database(Protocol):
 
     def close(self) -> None:
         """Close all connections."""
+
+
+def one_of(values: Collection[_Value]) -> tuple[str, list[_Value]]:
+    """Return the marks and values for IN. Their number is a power of two, so that few statements are prepared."""
+    given = list(values)
+    width = 1 << (len(given) - 1).bit_length()
+    return ",".join("?" * width), given + given[:1] * (width - len(given))

@@ -18,7 +18,7 @@ from atcaprov.errors import AtcaProvError, Code
 from provisioning_server.ledger.changes import Changes, Intent, Issued, Reported
 from provisioning_server.ledger.entry_bodies import decode
 from provisioning_server.ledger.search import CertificateFilter
-from provisioning_server.ledger.sql.database import Connection, Database, DatabaseError, Row
+from provisioning_server.ledger.sql.database import Connection, Database, DatabaseError, Row, one_of
 from provisioning_server.ledger.sql.found_certificates import conditions
 from provisioning_server.ledger.sql.schema import KEY_PREFIX
 from provisioning_server.ledger.sql.state_check import restored_tree, stored_tile
@@ -118,12 +118,12 @@ class SqlLedger:
         chip_of: dict[bytes, bytes] = {}
         with self._reading() as connection:
             if chip_serials:
-                marks, values = _one_of(chip_serials)
+                marks, values = one_of(chip_serials)
                 for row in sorted(connection.rows(f"{_CERTIFICATE}c.chip_serial IN ({marks})", values)):
                     stored = _stored(row)
                     of_chip.setdefault(stored.record.chip_serial, []).append(stored)
             if public_keys:
-                marks, values = _one_of([key[KEY_PREFIX] for key in public_keys])
+                marks, values = one_of([key[KEY_PREFIX] for key in public_keys])
                 found = f"{_KEY}substr(public_key, 1, 8) IN ({marks})"
                 for _, key, chip in sorted(connection.rows(found, values)):
                     chip_of.setdefault(key, chip)
@@ -340,13 +340,6 @@ def _failure(reason: str) -> AtcaProvError:
         advice="No certificate is issued. Make room or repair the disk, then start the server again.",
         code=Code.RECORDS_FAILED,
     )
-
-
-def _one_of(values: Collection[bytes]) -> tuple[str, list[bytes]]:
-    """Return the marks and values for IN. Their number is a power of two, so that few statements are prepared."""
-    given = list(values)
-    width = 1 << (len(given) - 1).bit_length()
-    return ",".join("?" * width), given + given[:1] * (width - len(given))
 
 
 def _stored(row: Row) -> StoredCertificate:

@@ -23,8 +23,8 @@ from provisioning_server.ledger.changes import (
     Reported,
     RollbackAccepted,
 )
-from provisioning_server.ledger.entry_bodies import KINDS, encode
-from provisioning_server.ledger.sql.database import Connection, DatabaseError, Value
+from provisioning_server.ledger.entry_bodies import KINDS, decode, encode
+from provisioning_server.ledger.sql.database import Connection, DatabaseError, Value, one_of
 from provisioning_server.ledger.sql.schema import KEY_PREFIX
 from provisioning_server.records.signer_documents import SignerDocuments
 
@@ -228,10 +228,14 @@ def write_events(connection: Connection, step: StepRows, first: int) -> None:
 def _write_reports(connection: Connection, step: StepRows, first: int) -> None:
     if not step.reports:
         return
+    fates = _fates(connection, [report for _, report in step.reports])
     changed = connection.run_many(
         "UPDATE certificates SET proven = coalesce(proven, ?), fate = ? WHERE idx = ? AND chip_serial = ?",
         [
-            (seconds(each.received) if each.proven else None, each.fate, each.certificate_index, each.chip_serial)
+            (
+                *(seconds(each.received) if each.proven else None, fates[each.certificate_index]),
+                *(each.certificate_index, each.chip_serial),
+            )
             for _, each in step.reports
         ],
     )
@@ -241,6 +245,41 @@ def _write_reports(connection: Connection, step: StepRows, first: int) -> None:
         "INSERT INTO reports (certificate, idx) VALUES (?, ?)",
         [(each.certificate_index, first + place) for place, each in step.reports],
     )
+
+
+def _fates(connection: Connection, reports: Sequence[Reported]) -> dict[int, str]:
+    """Return the fate of each certificate in the reports: that of the run that ended last.
+
+    A report may have waited on a station while the board was finished on another one.
+    """
+    marks, certificates = one_of({each.certificate_index for each in reports})
+    rows = connection.rows(
+        "SELECT e.idx, e.body FROM reports r JOIN entries e ON e.idx = r.idx"  # noqa: S608 - marks only
+        f" WHERE r.certificate IN ({marks})",
+        certificates,
+    )
+    earlier = [_report(index, body) for index, body in sorted(rows)]
+    last: dict[int, Reported] = {}
+    for each in (*earlier, *reports):
+        before = last.get(each.certificate_index)
+        if before is None or _ended(before) <= _ended(each):
+            last[each.certificate_index] = each
+    return {index: each.fate for index, each in last.items()}
+
+
+def _report(index: int, body: str) -> Reported:
+    try:
+        event = decode(body)
+    except ValueError as error:
+        raise DatabaseError(f"entry {index} is {error}", damaged=True) from error
+    if not isinstance(event, Reported):
+        raise DatabaseError(f"entry {index} is not a report", damaged=True)
+    return event
+
+
+def _ended(report: Reported) -> datetime:
+    """Return when a run ended by the clock of its client, which may be wrong: not after the report came."""
+    return min(report.finished, report.received)
 
 
 def write_tree(connection: Connection, tree: TiledTree, leaves: Sequence[bytes], newest: int | None) -> TiledTree:

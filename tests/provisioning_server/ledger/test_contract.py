@@ -197,6 +197,18 @@ def test_first_proof_counts_and_the_last_fate(ledger: Ledger) -> None:
     assert _proven_and_fate(ledger) == (later, "scrap")
 
 
+def test_report_that_waited_on_a_station_does_not_change_the_fate_of_a_later_run(ledger: Ledger) -> None:
+    step(ledger, issued(1), issued(2))
+    early = replace(reported(0, 1, signature=b"", fate="retry"), finished=NOW - timedelta(hours=2))
+    step(ledger, replace(reported(0, 1), finished=NOW - timedelta(hours=1)))
+    step(ledger, early, reported(1, 2))
+    assert _proven_and_fate(ledger) == (NOW, "good")
+    step(ledger, replace(early, finished=NOW + timedelta(days=900), fate="scrap"))  # a clock that is ahead
+    assert _proven_and_fate(ledger) == (NOW, "scrap")
+    step(ledger, reported(0, 1, received=NOW + timedelta(minutes=1)))
+    assert _proven_and_fate(ledger) == (NOW, "good")
+
+
 def _proven_and_fate(ledger: Ledger) -> tuple[datetime | None, str]:
     (stored,) = ledger.known([chip_serial(1)], []).of_chip(chip_serial(1))
     return stored.proven, stored.fate
