@@ -24,6 +24,7 @@ def open_or_import(folder: DataFolder, now: datetime, log: Log) -> SqlLedger:
     """
     path = folder.path / FILE_NAME
     if needs_import(folder.path):
+        log.info("Importing the records of an older version; 150,000 certificates take about a minute.")
         imported = import_folder(folder.path, now)
         log.info(f"The records of {imported.certificates} certificates were imported into the new ledger {path}.")
     return open_ledger(path, now)
