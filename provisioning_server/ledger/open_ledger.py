@@ -40,7 +40,7 @@ def open_ledger(path: Path, now: datetime) -> SqlLedger:
         database = SqliteDatabase(path)
         try:
             migrate(database)
-            return _checked(database, lambda: room_on_disk(path, ROOM_MIN))
+            return _checked(database, lambda: _has_room(database, path))
         except BaseException:
             database.close()
             raise
@@ -80,6 +80,11 @@ def _read_only(path: Path, *, unchanging: bool, check: bool) -> SqlLedger:
         return _checked(database) if check else SqlLedger(database)
     except DatabaseError as error:
         raise _unusable(path, error) from error
+
+
+def _has_room(database: SqliteDatabase, path: Path) -> bool:
+    database.require_in_place()  # before a client begins with a chip
+    return room_on_disk(path, ROOM_MIN)
 
 
 def _create(path: Path, now: datetime) -> None:

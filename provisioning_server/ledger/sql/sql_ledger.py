@@ -294,7 +294,8 @@ class SqlLedger:
     def has_room(self) -> bool:
         """Return whether there is room for more records."""
         self._require_working()
-        return self._has_room()
+        with self._failing():
+            return self._has_room()
 
     def close(self) -> None:
         """Release it."""

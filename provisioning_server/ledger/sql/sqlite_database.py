@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 import threading
 import weakref
@@ -82,6 +83,7 @@ class SqliteDatabase:
         self._writing_thread: int | None = None
         self._readers: list[SqliteConnection] = []  # those that no one uses
         self._writer: SqliteConnection | None = None
+        self._places: list[tuple[int, int]] = []
         if read_only:
             return
         self._writer = _connect(path, "rw")
@@ -91,9 +93,25 @@ class SqliteDatabase:
             return
         try:
             self._begin_log(self._writer)
+            self._places = self._found_places()
         except DatabaseError:
             self._finalizer()
             raise
+
+    def require_in_place(self) -> None:
+        """Raise DatabaseError if the file or its log was moved, removed or replaced: a step would be lost with it."""
+        if self._places and self._found_places() != self._places:
+            raise DatabaseError(
+                f"{self._path} or its write-ahead log was moved, removed or replaced while the server runs"
+            )
+
+    def _found_places(self) -> list[tuple[int, int]]:
+        """Return device and inode of the file and of its write-ahead log."""
+        try:
+            found = [os.stat(path) for path in (self._path, f"{self._path}-wal")]  # noqa: PTH116 - for each step
+        except OSError as error:
+            raise DatabaseError(f"{error.filename} cannot be found: {error.strerror}") from error
+        return [(status.st_dev, status.st_ino) for status in found]
 
     @staticmethod
     def _begin_log(writer: SqliteConnection) -> None:
@@ -109,10 +127,12 @@ class SqliteDatabase:
             raise DatabaseError("it was opened for reading only")
         with self._writing:
             self._writing_thread = threading.get_ident()
+            self.require_in_place()
             self._writer.run("BEGIN IMMEDIATE")
             try:
                 yield self._writer
                 self._writer.run("COMMIT")
+                self.require_in_place()  # before anything of the step is sent
             except BaseException:
                 with contextlib.suppress(DatabaseError):  # after a full disk SQLite has undone it by itself
                     self._writer.run("ROLLBACK")

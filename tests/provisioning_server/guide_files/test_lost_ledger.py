@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from atcaprov import Code
-from atcaprov.wire.messages import CertificatesReply, CertificatesRequest
+from atcaprov.wire.messages import CertificatesReply, CertificatesRequest, ErrorReply, SignerRequest
 from signer_module.on_files.signer_folder import SignerFolder
 from tests.support.in_memory_signer import SigningKey
 from tests.support.programs import run
@@ -92,3 +95,34 @@ def test_signing_logs_and_certificate_files_may_be_moved_and_come_again(signer: 
     assert len(list((data / "certs").glob("*_device.pem"))) == 1
     (log,) = (data / "logs").glob("signing-*.tsv")
     assert len(log.read_text().splitlines()) == 1, "what was moved is not written again"
+
+
+def _moved(ledger: Path) -> None:
+    ledger.rename(ledger.with_name("elsewhere"))
+
+
+def _replaced_by_a_copy(ledger: Path) -> None:
+    shutil.copy(ledger, ledger.with_name("copy"))
+    ledger.with_name("copy").replace(ledger)
+
+
+def _log_removed(ledger: Path) -> None:
+    ledger.with_name("ledger.sqlite3-wal").unlink()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows moves no file that is open")
+@pytest.mark.parametrize("change", [_moved, Path.unlink, _replaced_by_a_copy, _log_removed])
+def test_a_ledger_that_is_moved_while_the_server_runs_ends_issuing(
+    signer: SignerFolder, data: Path, change: Callable[[Path], None]
+) -> None:
+    """What is written to a file without a name is lost when the server ends."""
+    with server_program("--signer", signer.path, "--data", data) as server, WireClient(server.address()) as client:
+        chip = CertificatesRequest(config_zone(1), KEYS[1], signer.public_key)
+        client.certificates(chip)
+        change(data / "ledger.sqlite3")
+        for message in (SignerRequest(signer.public_key), replace(chip, config_zone=config_zone(2)), chip):
+            refused = client.ask(message)
+            assert isinstance(refused, ErrorReply)  # before a board's configuration is locked, too
+            assert refused.code == Code.RECORDS_FAILED
+        assert server.stop() == 0
+    assert any("was moved, removed or replaced" in line or "cannot be found" in line for line in server.lines)
