@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import atexit
 import functools
 import os
-import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +15,15 @@ from tests.support.system_programs import require_program
 _SOURCE: Final = Path(__file__).parent.parent / "transparency" / "judge" / "main.go"
 _GO_PATH: Final = Path("/usr/share/gocode")
 """Where Debian's packages put the sources of Go libraries."""
+
+
+_folders: list[Path] = []
+
+
+@pytest.fixture(scope="session", autouse=True)
+def judge_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Give the judge a folder of this session; the conftest of its tests takes this over."""
+    _folders.append(tmp_path_factory.mktemp("log-judge"))
 
 
 class LogJudge:
@@ -54,8 +60,7 @@ def log_judge() -> LogJudge:
     go = require_program("go")
     if not (_GO_PATH / "src/golang.org/x/mod/sumdb").is_dir():
         pytest.skip("sumdb is missing; the Debian package golang-golang-x-mod-dev brings it")
-    folder = Path(tempfile.mkdtemp(prefix="log-judge-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    folder = _folders[-1]
     program = folder / "judge"
     places = {"GOPATH": str(_GO_PATH), "GOCACHE": str(folder / "cache"), "GO111MODULE": "off", "GOFLAGS": ""}
     command = [go, "build", "-o", str(program), str(_SOURCE)]

@@ -10,8 +10,9 @@ from provisioning_server.audit.log_signer import LogSigner
 from provisioning_server.audit.log_source import FolderLog
 from provisioning_server.ledger.store import Ledger
 from tests.provisioning_server.ledger.conftest import ledger, new_store, open_store, store
+from tests.support.log_judge import judge_folder
 
-__all__ = ["ledger", "new_store", "open_store", "store"]
+__all__ = ["judge_folder", "ledger", "new_store", "open_store", "store"]
 
 
 @pytest.fixture
