@@ -112,10 +112,11 @@ class Authority:
     def step(self, items: Sequence[Item], deliver: Callable[[list[Delivery]], None]) -> None:
         """Take requests and what slow signers did; `deliver` is called with the replies that are due.
 
-        What is signed in this step is written and replied by the next one. No item raises.
+        What is signed in this step is written and replied by the next one. No item raises; an error of this program
+        that could have touched others is raised when all have their replies.
         """
         step, self._next = self._next, Step(self._nothing_known)
-        written = None
+        written = bug = None
         if self._failure is None:
             try:
                 self._decide(items, step)
@@ -123,9 +124,12 @@ class Authority:
                 self._acknowledge(step)
             except Exception as error:  # nothing is known of what this step has written
                 self._failure = self._fail(error)
+                bug = None if self._ledger.failed else error
         if self._failure is not None:
             self._refuse_all(items, self._failure, step)
         deliver(step.deliveries)
+        if bug is not None:  # the health check looks at the ledger, which has not failed: end, and be started again
+            raise bug
         if written is not None and written.head.size > written.first_index and self._listener is not None:
             self._listener.add(written.first_index, written.head.size, step.issued)
         self._certification.sign(self._next)

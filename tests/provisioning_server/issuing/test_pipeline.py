@@ -291,6 +291,28 @@ def test_any_order_of_steps_of_two_servers_gives_each_chip_one_certificate(
     assert len(issued_of(both[0].ledger)) == len(certificates_of) == signer.signatures
 
 
+def test_an_error_of_the_program_is_answered_to_all_and_ends_it(
+    servers: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signer = MemorySigner()
+    server = servers(signer)
+    server.step(request(signer))
+
+    def fail(*_: object) -> None:
+        raise KeyError("bug")
+
+    monkeypatch.setattr("provisioning_server.issuing.certification.Certification.go_on", fail)
+    with pytest.raises(KeyError):
+        server.step(request(signer), request(signer, 2))
+    assert [reply for _, reply in server.replies] == [rejections.INTERNAL] * 3
+    assert issued_of(server.ledger) == []
+    monkeypatch.undo()
+    again = servers(signer)
+    again.step(request(signer))
+    again.finish()
+    assert again.given == issued_of(again.ledger)
+
+
 def test_a_module_has_at_most_one_open_intent(tmp_path: Path) -> None:
     slow = SlowSigner()
     with IssuingLine(tmp_path, [slow]) as line:
