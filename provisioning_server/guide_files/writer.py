@@ -50,6 +50,8 @@ class GuideFilesWriter:
         self._lock = threading.Lock()
         self._waiting: list[_Step] = []
         self._count = 0
+        self._steps = 0
+        """How many steps were handed over; those with reports alone show that stations are at work, too."""
         self._synced = time.monotonic()
         self._missed = True
         self._stopping = threading.Event()
@@ -63,6 +65,7 @@ class GuideFilesWriter:
     def add(self, start: int, end: int, entries: Sequence[IssuedEntry]) -> None:
         """Hand over the certificates among the entries from `start` to before `end`; from the issuing thread."""
         with self._lock:
+            self._steps += 1
             self._count += len(entries)
             if self._count > WAITING_MAX:
                 self._waiting.clear()
@@ -102,8 +105,8 @@ class GuideFilesWriter:
         latest = time.monotonic() + LATEST_SECONDS
         busy = True
         while busy and time.monotonic() < latest and self._count < WAITING_ENOUGH:
-            before = self._count
-            busy = not self._stopping.wait(PAUSE_SECONDS) and self._count != before
+            before = self._steps
+            busy = not self._stopping.wait(PAUSE_SECONDS) and self._steps != before
 
     def _write(self) -> None:
         self._more.clear()
