@@ -26,6 +26,8 @@ from tests.soak.fork_server import ForkServer, fork_server
 from tests.soak.kills import kill_again_and_again
 from tests.soak.module_signer import ModuleOnDisk
 from tests.soak.power_cuts import CutMachine
+from tests.soak.shared_ledger import SharedFactory, takes_shared_ledger
+from tests.support.postgresql import running_postgresql
 from tests.support.signer_folders import make_signer_folder
 from virtual_bench.__main__ import EXIT_UNAVAILABLE, WORK_FOLDER, compile_sources
 from virtual_bench.kernel import prepare_kernel
@@ -34,6 +36,7 @@ from virtual_bench.programs import BenchUnavailable
 FOLDER: Final = WORK_FOLDER / "soak"
 KILLS: Final = 300
 MODULE_KILLS: Final = 60
+SHARED: Final = 40
 CUTS: Final = 100
 _CUTS_PER_BOOT: Final = 20
 _CONTROL_CUTS: Final = 3
@@ -89,6 +92,19 @@ def disk(order: Order) -> Iterable[str]:
     yield f"{done.unnoticed:6} without effect"
 
 
+def shared(order: Order) -> Iterable[str]:
+    """Two servers on one ledger in PostgreSQL, which is restarted under load; one of them is killed."""
+    signer = make_signer_folder(order.folder)
+    options = ("--signer", signer.path)
+    with running_postgresql() as database, fork_server(os.environ) as one, fork_server(os.environ) as other:
+        url = database.make_database("ledger")
+        factory = SharedFactory((one, other), order.folder, options, signer.public_key, order.random, database, url)
+        factory.use_force(order.count or SHARED)
+        contents = factory.contents()
+    yield f"{order.count or SHARED} restarts of PostgreSQL and kills of one of two servers"
+    yield f"{len(factory.certificates)} acknowledged certificates, {len(contents.issued)} in the ledger, each once"
+
+
 def cuts(order: Order) -> Iterable[str]:
     """Power cuts in a virtual machine, and the control without syncs."""
     compile_sources()
@@ -109,6 +125,7 @@ PARTS: Final[dict[str, Callable[[Order], Iterable[str]]]] = {
     "kills": kills,
     "module": module,
     "disk": disk,
+    **({"shared": shared} if takes_shared_ledger() else {}),
     "cuts": cuts,
 }
 
