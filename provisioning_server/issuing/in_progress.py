@@ -112,8 +112,9 @@ class Step:
         if self.empty:
             return None
         committed = ledger.commit(self._changes)
-        for index, written in enumerate(self._events, committed.first_index):
-            written(index, committed.head)
+        written = [each for place, each in enumerate(self._events) if place not in committed.repeated]
+        for index, follow in enumerate(written, committed.first_index):
+            follow(index, committed.head)
         for given in self._challenges:
             given()
         refusals = {(intent.chip_serial, intent.public_key) for intent in committed.refused}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from atcaprov.certs.possession_proof import is_possession_proof
@@ -133,4 +133,4 @@ def _is_proof(request: ReportRequest, stored: StoredCertificate) -> bool:
 
 def _is_same(earlier: Reported, reported: Reported) -> bool:
     """Tell whether two reports are one; it may have come from another address, and at another time."""
-    return replace(reported, received=earlier.received, client=earlier.client) == earlier
+    return reported.sent == earlier.sent

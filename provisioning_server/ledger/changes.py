@@ -5,7 +5,7 @@ An intent stands in the ledger before a signer sees its digest, and is removed i
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
@@ -89,6 +89,11 @@ class Reported:
     def proven(self) -> bool:
         """Return whether it carries a proof, which was verified before."""
         return bool(self.signature)
+
+    @property
+    def sent(self) -> Reported:
+        """Return it as the client sent it: it may come again, later and from another address."""
+        return replace(self, received=self.finished, client="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +184,7 @@ class GivenChallenge:
 
 @dataclass(slots=True)
 class Changes:
-    """One durable step. All of it is written, or nothing; only refused intents are left out."""
+    """One durable step. All of it is written, or nothing; only refused intents and repeated reports are left out."""
 
     documents: list[SignerDocuments] = field(default_factory=list)
     challenges: list[GivenChallenge] = field(default_factory=list)

@@ -90,11 +90,14 @@ class Committed:
     """The outcome of a step: the new head, the index of its first entry, and the intents that were refused.
 
     An intent is refused when another one of its chip or key is open, or a certificate came in between: look again.
+    `repeated` are the places in `Changes.events` of reports that were recorded before, by another server: no entry was
+    made of them, and the entries of those behind them follow without a gap.
     """
 
     head: TreeHead
     first_index: int
     refused: Sequence[Intent]
+    repeated: Collection[int] = ()
 
 
 class Ledger(Protocol):

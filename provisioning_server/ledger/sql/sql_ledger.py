@@ -27,6 +27,7 @@ from provisioning_server.ledger.sql.written_step import (
     moment,
     require_documents,
     seconds,
+    without_repeated,
     write_challenges,
     write_documents,
     write_events,
@@ -199,7 +200,8 @@ class SqlLedger:
             write_documents(connection, self._not_kept(changes.documents))
             require_documents(connection, step.named_documents - self._documents.keys())
             write_challenges(connection, step)
-            if changes.events:
+            step, repeated = without_repeated(connection, step)
+            if step.bodies:
                 newest = step.newest(newest)
                 write_events(connection, step, size)
                 tree = write_tree(connection, tree, step.leaves, newest)
@@ -207,7 +209,7 @@ class SqlLedger:
             refused = write_intents(connection, changes.intents)
         self._tree, self._newest = tree, newest
         self._documents.update((each.document_id, each) for each in changes.documents)
-        return Committed(TreeHead(tree.size, root), size, refused)
+        return Committed(TreeHead(tree.size, root), size, refused, repeated)
 
     def open_intents(self, server: str | None = None) -> Sequence[Intent]:
         """Return the open intents, of one server or of all, oldest first."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -90,6 +90,8 @@ class StepRows:
     certificates: list[tuple[int, tuple[Value, ...]]] = field(default_factory=list)
     """The place in the step, and the columns after `idx`."""
     reports: list[tuple[int, Reported]] = field(default_factory=list)
+    earlier_reports: list[Reported] = field(default_factory=list)
+    """Those that the ledger has of the same certificates."""
     closed: list[tuple[bytes, bytes]] = field(default_factory=list)
     """Chip and key of each intent that ends, whether it stands in the ledger or the event comes without one."""
     signers: dict[bytes, _SignerChange] = field(default_factory=dict)
@@ -190,6 +192,23 @@ def write_challenges(connection: Connection, step: StepRows) -> None:
     )
 
 
+def without_repeated(connection: Connection, step: StepRows) -> tuple[StepRows, Collection[int]]:
+    """Return a step without the reports that the ledger has, and the places of these; read under the lock of the step.
+
+    Two servers may take the same report at the same moment. Each of them looked before the other one wrote.
+    """
+    if not step.reports:
+        return step, frozenset()
+    earlier = _earlier_reports(connection, step)
+    seen = {each.sent for each in earlier}
+    repeated = frozenset(place for place, each in step.reports if each.sent in seen)
+    if repeated:
+        events = [event for place, event in enumerate(step.changes.events) if place not in repeated]
+        step = StepRows.of(replace(step.changes, events=events))
+    step.earlier_reports = earlier
+    return step, repeated
+
+
 def write_events(connection: Connection, step: StepRows, first: int) -> None:
     """Write the entries, from the index `first` on, and what is looked up of them."""
     events = step.changes.events
@@ -228,7 +247,7 @@ def write_events(connection: Connection, step: StepRows, first: int) -> None:
 def _write_reports(connection: Connection, step: StepRows, first: int) -> None:
     if not step.reports:
         return
-    fates = _fates(connection, [report for _, report in step.reports])
+    fates = _fates([*step.earlier_reports, *(report for _, report in step.reports)])
     changed = connection.run_many(
         "UPDATE certificates SET proven = coalesce(proven, ?), fate = ? WHERE idx = ? AND chip_serial = ?",
         [
@@ -247,20 +266,24 @@ def _write_reports(connection: Connection, step: StepRows, first: int) -> None:
     )
 
 
-def _fates(connection: Connection, reports: Sequence[Reported]) -> dict[int, str]:
-    """Return the fate of each certificate in the reports: that of the run that ended last.
-
-    A report may have waited on a station while the board was finished on another one.
-    """
-    marks, certificates = one_of({each.certificate_index for each in reports})
+def _earlier_reports(connection: Connection, step: StepRows) -> list[Reported]:
+    """Return the reports that the ledger has of the certificates that a step has reports of, oldest first."""
+    marks, certificates = one_of({report.certificate_index for _, report in step.reports})
     rows = connection.rows(
         "SELECT e.idx, e.body FROM reports r JOIN entries e ON e.idx = r.idx"  # noqa: S608 - marks only
         f" WHERE r.certificate IN ({marks})",
         certificates,
     )
-    earlier = [_report(index, body) for index, body in sorted(rows)]
+    return [_report(index, body) for index, body in sorted(rows)]
+
+
+def _fates(reports: Sequence[Reported]) -> dict[int, str]:
+    """Return the fate of each certificate in the reports, oldest first: that of the run that ended last.
+
+    A report may have waited on a station while the board was finished on another one.
+    """
     last: dict[int, Reported] = {}
-    for each in (*earlier, *reports):
+    for each in reports:
         before = last.get(each.certificate_index)
         if before is None or _ended(before) <= _ended(each):
             last[each.certificate_index] = each

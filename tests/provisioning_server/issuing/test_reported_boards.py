@@ -11,6 +11,7 @@ from atcaprov import AtcaProvError, Code
 from atcaprov.wire.messages import CertificatesReply, ErrorReply, ReportReply, ReportRequest
 from provisioning_server.ledger.changes import Changes
 from provisioning_server.ledger.sql.sql_ledger import SqlLedger
+from provisioning_server.ledger.store import Committed
 from tests.support.in_memory_signer import MemorySigner, SigningKey
 from tests.support.issuing_without_sockets import IssuingLine
 from tests.support.reports import Product
@@ -69,6 +70,27 @@ def test_each_reply_has_a_challenge_of_its_own_and_each_can_be_answered(tmp_path
         assert told(line, first.report(signed=False, fate="retry", code="device-no-reply")) == ReportReply(False)
         assert told(line, second.report()) == ReportReply(True)
         assert told(line, first.report(signed=False, fate="retry", code="device-no-reply")) == ReportReply(True)
+
+
+def test_report_that_two_servers_get_at_the_same_moment_is_recorded_once_and_acknowledged_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between what the first server has looked up and its commit the other one records the same report."""
+    signer = MemorySigner()
+    real = SqlLedger.commit
+    with IssuingLine(tmp_path, [signer]) as line, IssuingLine(tmp_path, [signer]) as other:
+        report = certified(line, signer).report(fate="scrap", code="key-mismatch", signed=False)
+
+        def commits(self: SqlLedger, changes: Changes) -> Committed:
+            if self is line.ledger:
+                assert told(other, report) == ReportReply(False)
+            return real(self, changes)
+
+        monkeypatch.setattr(SqlLedger, "commit", commits)
+        assert told(line, report) == ReportReply(False)
+        assert [entry.kind for entry in line.ledger.entries(0, 10)] == ["issued", "reported"]
+        assert not any("reported" in text for text in line.log.lines), "the server that recorded it says so"
+        assert any("is reported as scrap" in text for text in other.log.lines)
 
 
 def test_report_that_cannot_be_written_is_not_acknowledged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

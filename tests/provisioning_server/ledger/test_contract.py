@@ -224,6 +224,24 @@ def test_first_report_of_a_challenge_is_found_again(ledger: Ledger) -> None:
     assert ledger.reported(chip_serial(3), challenge_of(3)) is None
 
 
+def test_report_that_two_servers_take_at_the_same_moment_is_recorded_once(open_store: OpenStore) -> None:
+    first, second = open_store(), open_store()
+    step(first, issued(1), issued(2))
+    assert first.reported(chip_serial(1), challenge_of(1)) is None
+    assert second.reported(chip_serial(1), challenge_of(1)) is None
+    again = replace(reported(0, 1, received=NOW + timedelta(minutes=9)), client="192.0.2.8:40313")
+    assert not step(first, reported(0, 1)).repeated
+    written = step(second, issued(3), again, reported(1, 2))
+    assert (set(written.repeated), written.first_index, written.head.size) == ({1}, 3, 5)
+    assert [entry.kind for entry in first.entries(0, 10)] == ["issued", "issued", "reported", "issued", "reported"]
+    assert first.newest == NOW
+    assert set(step(first, again).repeated) == {0}, "a step of nothing else"
+    assert first.head() == second.head() == written.head
+    assert step(second, replace(again, fate="scrap")).head.size == 6, "what it says of the board is another thing"
+    first.close()
+    second.close()
+
+
 def test_unproven_certificates_are_listed_in_parts(ledger: Ledger) -> None:
     step(ledger, *(issued(number, after=number) for number in range(6)), replace(issued(6), challenge=b""))
     step(ledger, reported(1, 1), reported(2, 2, signature=b""))
