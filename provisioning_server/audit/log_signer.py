@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from typing import Final
@@ -31,7 +32,11 @@ def of_one_ledger(origin: str, other: str) -> bool:
 
 
 class LogSigner:
-    """Signs the newest committed head of a ledger. The same head gets the same checkpoint without a new signature."""
+    """Signs the newest committed head of a ledger. The same head gets the same checkpoint without a new signature.
+
+    Used by several threads. One signs at a time: a chip does one thing at a time, and no one gets an older checkpoint
+    than another one has got before.
+    """
 
     def __init__(self, ledger: Ledger, key: LogKey, now: Callable[[], float] = time.monotonic) -> None:
         """Check that the key is the ledger's, which becomes so if it has none.
@@ -44,6 +49,7 @@ class LogSigner:
         self._key = key
         self._now = now
         self._signed_at = 0.0
+        self._signing = threading.RLock()
         self._signer: tuple[LogIdentity, NoteSigner] | None = None
         self._last: tuple[LogIdentity, TreeHead, SignedCheckpoint] | None = None
         own = self.verifier_key.encoded
@@ -61,22 +67,24 @@ class LogSigner:
 
     def checkpoint(self) -> SignedCheckpoint:
         """Return the signed checkpoint of the newest committed head; raises AtcaProvError as the ledger."""
-        identity, head = self._head()
-        if self._last is None or self._last[:2] != (identity, head):
-            signer = self._signer_of(identity)
-            signed = Checkpoint(signer.key.name, head.size, head.root).signed_by(signer)
-            self._last = (identity, head, signed)
-            self._signed_at = self._now()
-        return self._last[2]
+        with self._signing:
+            identity, head = self._head()
+            if self._last is None or self._last[:2] != (identity, head):
+                signer = self._signer_of(identity)
+                signed = Checkpoint(signer.key.name, head.size, head.root).signed_by(signer)
+                self._last = (identity, head, signed)
+                self._signed_at = self._now()
+            return self._last[2]
 
     def recent(self) -> SignedCheckpoint:
         """Return a checkpoint for a reply: of the newest head, or of one some seconds ago if the key is slow.
 
         So a chip that signs the checkpoints holds up no board. Raises as `checkpoint`, and what the chip raises.
         """
-        if self._key.slow and self._last is not None and self._now() - self._signed_at < _SLOW_PAUSE:
-            return self._last[2]
-        return self.checkpoint()
+        with self._signing:
+            if self._key.slow and self._last is not None and self._now() - self._signed_at < _SLOW_PAUSE:
+                return self._last[2]
+            return self.checkpoint()
 
     def _signer_of(self, identity: LogIdentity) -> NoteSigner:
         """Return the key under the name of the log in an epoch; the last one is kept."""

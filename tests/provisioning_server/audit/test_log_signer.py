@@ -2,18 +2,21 @@ from __future__ import annotations
 
 import stat
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from atcaprov import Code, UsageError
-from atcaprov.transparency.verifier_keys import VerifierKey
-from provisioning_server.audit.log_key import KEY_FILE, open_key_file, open_log_key
+from atcaprov.transparency.verifier_keys import NoteSigner, VerifierKey
+from provisioning_server.audit.log_key import KEY_FILE, LogKey, open_key_file, open_log_key
 from provisioning_server.audit.log_signer import LogSigner, origin_of, verifier_key_of
 from provisioning_server.ledger.changes import RollbackAccepted
 from provisioning_server.ledger.store import Ledger
 from tests.provisioning_server.ledger.conftest import OpenStore
 from tests.provisioning_server.ledger.events import NOW, issued, step
+from tests.support.server import PATIENCE
 
 
 @pytest.fixture
@@ -33,6 +36,53 @@ def test_checkpoint_is_over_the_newest_committed_head(ledger: Ledger, signer: Lo
     assert signer.recent() is signed
     step(ledger, issued(3))
     assert signer.recent().checkpoint.size == 3
+
+
+class HeldKey:
+    """A key like one in a chip, which takes its time, and does one thing at a time."""
+
+    slow = True
+
+    def __init__(self, key: LogKey) -> None:
+        self.begun = threading.Semaphore(0)
+        self.go_on = threading.Semaphore(0)
+        self.at_once = self.most_at_once = 0
+        self._key = key
+
+    def signer(self, origin: str) -> NoteSigner:
+        return _HeldSigner(self, self._key.signer(origin))
+
+
+class _HeldSigner:
+    def __init__(self, held: HeldKey, signer: NoteSigner) -> None:
+        self.key = signer.key
+        self._held = held
+        self._signer = signer
+
+    def sign(self, text: bytes) -> bytes:
+        held = self._held
+        held.at_once += 1
+        held.most_at_once = max(held.most_at_once, held.at_once)
+        held.begun.release()
+        assert held.go_on.acquire(timeout=PATIENCE)
+        held.at_once -= 1
+        return self._signer.sign(text)
+
+
+def test_threads_sign_one_after_another_and_the_last_checkpoint_is_the_newest(ledger: Ledger, tmp_path: Path) -> None:
+    """A chip takes one command at a time; a station refuses a server that shows an older checkpoint than before."""
+    key = HeldKey(open_log_key(tmp_path, ledger))
+    signer = LogSigner(ledger, key)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(signer.checkpoint)
+        assert key.begun.acquire(timeout=PATIENCE)
+        step(ledger, issued(1))
+        second = pool.submit(signer.checkpoint)
+        key.begun.acquire(timeout=0.05)  # succeeds only if both sign at once
+        key.go_on.release(2)
+        assert (first.result(PATIENCE).checkpoint.size, second.result(PATIENCE).checkpoint.size) == (0, 1)
+    assert key.most_at_once == 1
+    assert signer.recent().checkpoint.size == 1
 
 
 def test_accepted_rollback_gives_the_log_a_new_name(ledger: Ledger, signer: LogSigner) -> None:
