@@ -148,6 +148,7 @@ class Authority:
                 certification.begin(item, item.request, step)
             else:
                 self._answer(item, item.request, step)
+        certification.follow_signers()
 
     def _answer(self, asked: ClientRequest, request: SignerRequest | ReportRequest, step: Step) -> None:
         """Answer a request that needs no signature."""

@@ -55,6 +55,9 @@ class SlowSigners(Protocol):
     def give_back(self, job: SigningJob) -> None:
         """Put a job first in the queue: a signer took it and could not do it."""
 
+    def signers_changed(self) -> None:
+        """Look again which signer may do which job: one was taken out of use."""
+
 
 class Certification:
     """The certificates in progress. `server` names this server among all of the ledger."""
@@ -73,6 +76,7 @@ class Certification:
     ) -> None:
         self._guard = guard
         self._signers = signers
+        self._signers_changes = signers.changes
         self._ledger = ledger
         self._rules = rules
         self._clock = clock
@@ -126,6 +130,13 @@ class Certification:
         """Let the next `go_on` decide again on what waits for another server."""
         self._again += self._later
         self._later = []
+
+    def follow_signers(self) -> None:
+        """Let others have the jobs of signers that the guard has taken out of use, or refuse them."""
+        if self._signers.changes != self._signers_changes:
+            self._signers_changes = self._signers.changes
+            if self._slow_signers is not None:
+                self._slow_signers.signers_changed()
 
     def take(self, event: SignerEvent, step: Step) -> None:
         """Take what happened to a slow signer or its job."""
@@ -250,7 +261,7 @@ class Certification:
         except AtcaProvError as error:
             if self._ledger.failed:
                 raise
-            doubt = rejections.rejection(error)
+            doubt = self._guard.admit(event.signer) or rejections.rejection(error)
         if doubt is None:
             self._add_issued(application, event.record, step)
         else:  # the clock was set back while it signed, or the ledger is behind the signer

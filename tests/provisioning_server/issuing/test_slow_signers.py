@@ -8,10 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from atcaprov import Code, DeviceError, ProtocolError, TransportError
-from atcaprov.wire.messages import SignerReply, SignerRequest
+from atcaprov import AtcaProvError, Code, DeviceError, ProtocolError, TransportError
+from atcaprov.wire.messages import ErrorReply, SignerReply, SignerRequest
 from provisioning_server import rejections
+from provisioning_server.issuing.rollback_guard import Unguarded
+from provisioning_server.ledger.changes import Event, Intent
 from provisioning_server.log_names import label
+from provisioning_server.signers.registry import SignerRegistry
+from provisioning_server.signers.signer import SignatureCounter, Signer
 from tests.support.in_memory_signer import MemorySigner, SigningKey
 from tests.support.issuing_without_sockets import IssuingLine, SlowSigner, certificates, refused
 from tests.support.server import PATIENCE
@@ -375,3 +379,32 @@ def test_a_signer_without_work_rests_once_and_works_on(tmp_path: Path) -> None:
             slow.go_on.release()
             line.certify(request(slow, number))
     assert slow.rests >= 2
+
+
+class SuspiciousGuard(Unguarded):
+    """Finds after a signature that the ledger lacks others of the signer, and takes it out of use."""
+
+    def __init__(self) -> None:
+        self.registry = SignerRegistry()
+        self._found = False
+
+    def admit(self, signer: Signer) -> ErrorReply | None:
+        return rejections.SIGNER_AHEAD if self._found else None
+
+    def signed(self, signer: Signer, intent: Intent, before: SignatureCounter | None) -> list[Event]:
+        self._found = True
+        self.registry.exclude(signer, rejections.SIGNER_AHEAD)
+        raise AtcaProvError(rejections.SIGNER_AHEAD.message, code=Code.LEDGER_BEHIND)
+
+
+def test_jobs_of_a_signer_that_the_guard_excludes_are_refused_and_do_not_wait(tmp_path: Path) -> None:
+    guard, slow = SuspiciousGuard(), SlowSigner()
+    with IssuingLine(tmp_path, [slow], guard=guard) as line:
+        guard.registry = line.registry
+        asked = [line.ask(request(slow, chip)) for chip in range(1, 5)]
+        line.flush()
+        slow.wait_until_it_signs()
+        slow.go_on.release()
+        assert [refused(each) for each in asked] == [rejections.SIGNER_AHEAD] * 4, "all may try again later"
+        assert line.records(1) == []
+        assert not line.ledger.open_intents()
