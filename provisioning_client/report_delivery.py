@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -10,12 +11,12 @@ from typing import Final
 from atcaprov.errors import AtcaProvError, Code, ServerRejected, UsageError
 from atcaprov.provisioning.board_report import Acknowledgement, BoardReport
 from atcaprov.provisioning.server_exchange import send_report
-from atcaprov.provisioning.user_functions import UserFunctions
+from atcaprov.provisioning.tcp_client import REPORT_SECONDS, TcpClient
 from provisioning_client.output import Output
 from provisioning_client.report_spool import DAMAGED, REFUSED, ReportSpool
 
-ROUND_MAX: Final = 200
-"""Most reports that are sent in a row; the next board must not wait for a long list."""
+ROUND_SECONDS: Final = 1.0
+"""How long reports are sent in a row before the station looks for boards again; the last one may take longer."""
 _NEVER: Final = frozenset({Code.REPORT_MISMATCH, Code.REPORT_DIFFERS, Code.PROOF_INVALID})
 """The server's codes for a report that it will never take."""
 _LOG: Final = logging.getLogger(__name__)
@@ -26,12 +27,12 @@ def _ignore(_: Acknowledgement) -> None:
 
 
 class ReportDelivery:
-    """Sends waiting reports over the user functions of a client, which talk to one server."""
+    """Sends waiting reports over the connection of a client to one server."""
 
     def __init__(
         self,
         spool: ReportSpool,
-        functions: UserFunctions,
+        functions: TcpClient,
         output: Output,
         acknowledged: Callable[[Acknowledgement], None] = _ignore,
     ) -> None:
@@ -46,7 +47,10 @@ class ReportDelivery:
         """The server takes no reports at all; how many had been kept when it said so."""
 
     def deliver(self) -> None:
-        """Send what waits, the oldest first, until the server fails; what is left waits for the next call."""
+        """Send what waits, the oldest first, until the server fails; what is left waits for the next call.
+
+        It returns within about three seconds, whatever the server does: no board stands still for reports.
+        """
         if self._pointless_with == self._spool.kept:
             return  # an older server, which has sent no challenge since
         try:
@@ -54,11 +58,14 @@ class ReportDelivery:
         except UsageError as error:
             self._output.warning(error)
             return
-        for number, path in enumerate(waiting[:ROUND_MAX]):
+        end = time.monotonic() + ROUND_SECONDS
+        for number, path in enumerate(waiting):
             failure = self._deliver(path)
             if failure is not None:
                 _LOG.info("%d reports wait: %s", len(waiting) - number, failure)
                 self._output.reports_wait(len(waiting) - number, failure)
+                return
+            if time.monotonic() >= end:
                 return
 
     def _deliver(self, path: Path) -> AtcaProvError | None:
@@ -67,7 +74,8 @@ class ReportDelivery:
         if report is None:
             return None
         try:
-            answer = send_report(self._functions, report)
+            with self._functions.limited_to(REPORT_SECONDS):
+                answer = send_report(self._functions, report)
         except ServerRejected as error:
             return self._rejected(path, report, error)
         except AtcaProvError as error:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import math
 import socket
 import time
+from collections.abc import Iterator
 from typing import Final
 
 from atcaprov.errors import AtcaProvError, Code, TransportError
@@ -18,6 +21,8 @@ CONNECT_SECONDS: Final = 10.0
 EXCHANGE_SECONDS: Final = 60.0
 """From the beginning of a request to the last byte of its reply, however slowly they arrive; a server with slow signer
 modules may have a queue."""
+REPORT_SECONDS: Final = 2.0
+"""To send a report, with connecting: no board waits for the next one because its report does not get through."""
 _LOG: Final = logging.getLogger(__name__)
 
 
@@ -34,6 +39,10 @@ class TcpClient(UserFunctions):
         self._in_exchange = False
         self._deadline = 0.0
         """End of the present exchange, in monotonic seconds."""
+        self._limit = math.inf
+        """No exchange and no connecting lasts longer, in monotonic seconds."""
+        self._peer: tuple[str, int] | None = None
+        """The address that was connected last."""
 
     def connect(self) -> None:
         """Connect now.
@@ -43,7 +52,7 @@ class TcpClient(UserFunctions):
         """
         self.close()
         try:
-            self._socket = socket.create_connection((self.host, self.port), timeout=CONNECT_SECONDS)
+            self._socket = self._new_connection()
         except (OSError, UnicodeError) as error:
             _LOG.info("No connection to %s:%d: %s", self.host, self.port, _reason(error))
             raise TransportError(
@@ -51,6 +60,7 @@ class TcpClient(UserFunctions):
                 advice="Check that the server runs and that --host and --port are right.",
                 code=Code.SERVER_UNREACHABLE,
             ) from error
+        self._peer = self._socket.getpeername()[:2]
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         _LOG.info("Connected to %s:%d.", self.host, self.port)
 
@@ -68,7 +78,7 @@ class TcpClient(UserFunctions):
                 _LOG.info("Connecting again: %s", "the last exchange was cut" if self._in_exchange else "it was closed")
             self.connect()
         self._in_exchange = True
-        self._deadline = time.monotonic() + EXCHANGE_SECONDS
+        self._deadline = min(time.monotonic() + EXCHANGE_SECONDS, self._limit)
 
     def certreq_send(self, data: bytes) -> None:
         """Send all bytes."""
@@ -88,19 +98,38 @@ class TcpClient(UserFunctions):
         """Keep the connection for the next chip."""
         self._in_exchange = False
 
-    def report(self, report: BoardReport) -> None:
-        """Send the report once; if that fails, the certificate stays unproven until the board is started again.
+    @contextlib.contextmanager
+    def limited_to(self, seconds: float) -> Iterator[None]:
+        """Limit everything in the block to so many seconds in all; what takes longer raises TransportError."""
+        self._limit = time.monotonic() + seconds
+        try:
+            yield
+        finally:
+            self._limit = math.inf
 
+    def report(self, report: BoardReport) -> None:
+        """Send the report once, within two seconds.
+
+        If that fails, the certificate stays unproven until the board is started again.
         Override it to keep reports until the server has them. A run that was interrupted is not reported.
         """
         if report.code == Code.INTERRUPTED:
             return
         try:
-            send_report(self, report)
+            with self.limited_to(REPORT_SECONDS):
+                send_report(self, report)
         except AtcaProvError as error:
             _LOG.warning(
                 "The report on chip %s did not reach the server: %s", report.serial_number.hex().upper(), error
             )
+
+    def _new_connection(self) -> socket.socket:
+        """Connect; with a limit only to the address that was found before: looking up a name has no limit."""
+        left = self._limit - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        place = self._peer if math.isfinite(left) else None
+        return socket.create_connection(place or (self.host, self.port), timeout=min(CONNECT_SECONDS, left))
 
     def _connected(self) -> socket.socket:
         if self._socket is None:

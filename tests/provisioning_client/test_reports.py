@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -16,8 +17,9 @@ from typing import Any
 import pytest
 
 from atcaprov import Board, BoardReport, Code, Device, Profile, Provisioner, Stage, StageStatus, TcpClient, UsageError
+from atcaprov.provisioning.tcp_client import EXCHANGE_SECONDS, REPORT_SECONDS
 from atcaprov.wire.messages import AnyMessage, ErrorReply, ReportReply, ReportRequest
-from provisioning_client import report_spool
+from provisioning_client import report_delivery, report_spool
 from provisioning_client.cli import command
 from provisioning_client.console_output import ConsoleOutput
 from provisioning_client.disk_room import DiskRoom
@@ -285,6 +287,66 @@ def test_half_written_file_of_a_power_cut_is_not_a_report(station: Station) -> N
     assert station.spool.waiting() == []
     station.spool.keep(report(1))
     assert [file.read_bytes() for file in station.spool.waiting()] == [data]
+
+
+def test_server_that_never_answers_a_report_holds_no_board_up(
+    station: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If it were waited for as for certificates, the answer would come first."""
+    monkeypatch.setattr(report_delivery, "REPORT_SECONDS", 0.1)
+    given_up = threading.Event()
+
+    def answer(_: ReportRequest) -> AnyMessage:
+        given_up.wait(EXCHANGE_SECONDS / 4)
+        return ReportReply(True)
+
+    station.server.answer = answer
+    for number in (1, 2, 3):
+        station.spool.keep(report(number))
+    delivery, events = station.delivery()
+    delivery.deliver()
+    given_up.set()
+    assert [(event["event"], event["waiting"], event["code"]) for event in events] == [("reports", 3, "server-dropped")]
+    assert station.files() == [".json"] * 3
+    monkeypatch.undo()
+    station.server.answer = None
+    delivery.deliver()
+    assert station.files() == []
+
+
+def test_connection_that_is_not_answered_holds_no_board_up(station: Station, monkeypatch: pytest.MonkeyPatch) -> None:
+    station.spool.keep(report())
+    delivery, events = station.delivery()
+    client = station.clients[-1]
+    client.connect()
+    client.close()
+    asked: list[tuple[object, float]] = []
+
+    def unanswered(place: object, timeout: float) -> socket.socket:
+        asked.append((place, timeout))
+        raise TimeoutError
+
+    client.host = "name-that-takes-long.example"
+    with monkeypatch.context() as patch:
+        patch.setattr(socket, "create_connection", unanswered)
+        delivery.deliver()
+    ((place, timeout),) = asked
+    assert place == tuple(station.server.address), "no name is looked up"
+    assert 0 < timeout <= REPORT_SECONDS <= 3
+    assert events[0]["code"] == "server-unreachable"
+    delivery.deliver()
+    assert station.files() == []
+
+
+def test_long_list_of_reports_is_sent_in_rounds(station: Station, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in (1, 2, 3):
+        station.spool.keep(report(number))
+    delivery, events = station.delivery()
+    monkeypatch.setattr(report_delivery, "ROUND_SECONDS", 0)
+    for left in (2, 1, 0):
+        delivery.deliver()
+        assert len(station.files()) == left
+    assert {event["event"] for event in events} == {"report"}
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b"\x00" * 4096, b"x" * 9000])
