@@ -51,6 +51,7 @@ def find(logs: Path, certs: Path, ledger: Ledger) -> Found:
 
 def _by_progress(logs: Path, progress: Progress, entries: IssuedEntries, size: int) -> Found:
     path = logs / progress.signing_log
+    _require_newer_known(logs, path, entries)
     if not path.exists():  # logs may be moved: they are not the record
         return Found(progress.next, progress.unsettled)
     written, after = progress.size, progress.next
@@ -66,8 +67,18 @@ def _by_progress(logs: Path, progress: Progress, entries: IssuedEntries, size: i
     return Found(after, min(progress.unsettled, after))
 
 
+def _require_newer_known(logs: Path, path: Path, entries: IssuedEntries) -> None:
+    """Raise RECORD_MISSING unless the ledger has all lines of the signing logs after the one that was written last.
+
+    A server of an older version may have been started meanwhile, which issues without the ledger.
+    """
+    for newer in paths_in(logs, "signing-*.tsv"):
+        if newer.name > path.name:
+            _require_known(newer, (record for _, record in lines_from(newer, 0)), entries)
+
+
 def _require_known(path: Path, records: Iterable[IssuedRecord | None], entries: IssuedEntries) -> None:
-    """Raise RECORD_MISSING unless the ledger has all these lines, which are going to be cut off."""
+    """Raise RECORD_MISSING unless the ledger has all these lines."""
     for record in records:
         if record is not None and entries.index_of(record) is None:
             raise _unknown(path, record.chip_serial)

@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atcaprov import Code, UsageError
-from atcaprov.certs.issued_record import IssuedRecord, read_signing_log
+from atcaprov.certs.issued_record import HEADER, IssuedRecord, read_signing_log
 from provisioning_server.guide_files.certificate_files import pem
 from provisioning_server.guide_files.guide_files import SETTLED_SECONDS, GuideFiles
 from provisioning_server.guide_files.issued_entries import IssuedEntry
@@ -329,6 +329,28 @@ def test_lines_that_the_ledger_lacks_refuse_the_start_and_stay(tmp_path: Path) -
         Start(tmp_path)
     assert caught.value.code == Code.RECORD_MISSING
     assert log.read_bytes() == before
+
+
+def test_a_signing_log_of_an_older_version_that_ran_meanwhile_refuses_the_start_until_it_is_recovered(
+    tmp_path: Path,
+) -> None:
+    """Someone goes back to the older version, which issues without the ledger, and comes again."""
+    with started(tmp_path) as start:
+        start.files.write_missed(0)
+        feed(start, RECORDS)
+        start.files.sync()
+    older = tmp_path / "logs" / "signing-20261122-080000.tsv"
+    older.write_bytes(HEADER + record(7).to_line() + record(8).to_line() + b"a torn li")
+    with pytest.raises(UsageError, match=r"20261122-080000\.tsv has a certificate of .*0123000000000007EE") as found:
+        Start(tmp_path)
+    assert found.value.code == Code.RECORD_MISSING
+    with contextlib.closing(ledger_in(tmp_path)) as ledger:
+        add(ledger, [record(7)])
+    with pytest.raises(UsageError, match="0123000000000008EE that the ledger lacks"):
+        Start(tmp_path)
+    with contextlib.closing(ledger_in(tmp_path)) as ledger:
+        add(ledger, [record(8)])
+    complete(tmp_path)
 
 
 def test_a_ledger_that_is_shorter_than_it_was_refuses_the_start_unless_that_was_accepted(tmp_path: Path) -> None:
