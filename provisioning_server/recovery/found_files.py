@@ -37,7 +37,8 @@ class FoundCertificate:
     place: str
     record: IssuedRecord | None = None
     """As a signing log has it."""
-    reports: list[ReportRequest] = field(default_factory=list)
+    reports: dict[ReportRequest, str] = field(default_factory=dict)
+    """The reports, and where each was found."""
 
 
 class FoundFiles:
@@ -52,6 +53,8 @@ class FoundFiles:
         self.known = 0
         """Lines of signing logs whose certificates the ledger has."""
         self._ledger = ledger
+        self._challenged: dict[bytes, FoundCertificate] = {}
+        """A server gives each challenge for one certificate."""
 
     def read(self, paths: Iterable[Path]) -> None:
         """Read files, and in folders all files of the three kinds; a file without a use is noted, not raised.
@@ -95,8 +98,10 @@ class FoundFiles:
 
     def _add_report(self, report: BoardReport, path: Path) -> None:
         found = self._of(report.certificate, report.serial_number, f"The report {path}")
-        if report.request not in found.reports:
-            found.reports.append(report.request)
+        other = self._challenged.setdefault(report.request.challenge, found)
+        if other is not found:
+            raise UsageError(f"Its challenge is that of a report on another certificate; {other.place} came first.")
+        found.reports.setdefault(report.request, f"The report {path}")
 
     def _of(self, certificate: bytes, chip_serial: bytes, place: str) -> FoundCertificate:
         found = self.certificates.setdefault(certificate, FoundCertificate(certificate, chip_serial, place))

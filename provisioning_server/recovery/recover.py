@@ -21,7 +21,7 @@ from provisioning_server.ledger.changes import CertificatesRecovered, Changes, G
 from provisioning_server.ledger.sql.sql_ledger import SqlLedger
 from provisioning_server.ledger.store import Known, StoredCertificate
 from provisioning_server.recovery.found_files import FoundCertificate, FoundFiles
-from provisioning_server.recovery.recovered_record import RecoveredRecords
+from provisioning_server.recovery.recovered_record import KnownSigner, RecoveredRecords
 
 STEP: Final = 500
 """Certificates in one commit."""
@@ -40,11 +40,12 @@ class Recovery:
 class Recoverer:
     """Works on a ledger that no server has open."""
 
-    def __init__(self, ledger: SqlLedger, reason: str, now: datetime) -> None:
+    def __init__(self, ledger: SqlLedger, reason: str, now: datetime, named: Sequence[KnownSigner] = ()) -> None:
+        """`named` are signers that the ledger may lack."""
         self._ledger = ledger
         self._reason = reason
         self._now = now.replace(microsecond=0)
-        self._records = RecoveredRecords(ledger)
+        self._records = RecoveredRecords(ledger, named)
         self._rules = ReportRules(ledger, lambda: now)
         self._done = Recovery()
 
@@ -78,7 +79,8 @@ class Recoverer:
                     events.append(Issued(record, _first_challenge(found)))
         if events:
             recovered = CertificatesRecovered(self._now, self._reason, len(events))
-            self._ledger.commit(Changes(events=[*events, recovered]))
+            documents = self._records.documents(event.record for event in events)
+            self._ledger.commit(Changes(documents=documents, events=[*events, recovered]))
             self._done.certificates += len(events)
 
     def _made(self, found: FoundCertificate) -> IssuedRecord | None:
@@ -91,27 +93,33 @@ class Recoverer:
     def _write_reports(self, batch: Sequence[FoundCertificate]) -> None:
         known = self._known(batch)
         answers = [
-            (found, stored, report)
+            (stored, report, place)
             for found in batch
             if (stored := _stored(found, known)) is not None
-            for report in found.reports
+            for report, place in found.reports.items()
         ]
-        self._keep_challenges([(stored, report) for _, stored, report in answers])
+        self._keep_challenges([(stored, report) for stored, report, _ in answers])
         reports = BatchReports()
-        for found, _, report in answers:
+        for _, report, place in answers:
             decided = self._rules.decide(report, "", known, reports)
             if isinstance(decided, ErrorReply):
-                self._done.refused.append(f"{found.place}: {decided.message}")
+                self._done.refused.append(f"{place}: {decided.message}")
         if reports.events:
             self._ledger.commit(Changes(events=list(reports.events)))
             self._done.reports += len(reports.events)
 
     def _keep_challenges(self, answers: Sequence[tuple[StoredCertificate, ReportRequest]]) -> None:
-        """Keep the challenges that the ledger has lost, if the chip's answer shows that its key has seen them."""
+        """Keep the challenges that the ledger has lost, if the chip's answer shows that its key has seen them.
+
+        One that was given for another certificate is not lost.
+        """
+        given = self._ledger.given_challenges([report.challenge for _, report in answers])
         lost = {
             report.challenge: GivenChallenge(report.challenge, stored.index, self._now)
             for stored, report in answers
-            if self._ledger.challenged(report.chip_serial, report.challenge) is None and _proves(stored, report)
+            if report.challenge not in given
+            and self._ledger.challenged(report.chip_serial, report.challenge) is None
+            and _proves(stored, report)
         }
         if lost:
             self._ledger.commit(Changes(challenges=list(lost.values())))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from atcaprov.certs.compress import compress
@@ -19,7 +19,7 @@ from provisioning_server.recovery.found_files import FoundCertificate
 
 
 @dataclass(frozen=True, slots=True)
-class _Signer:
+class KnownSigner:
     """A signer as earlier records name it: serial number (9 bytes) and name; `documents` are those of its newest."""
 
     serial: bytes
@@ -28,17 +28,22 @@ class _Signer:
 
 
 class RecoveredRecords:
-    """Makes records with the signers of a ledger: those that have issued before."""
+    """Makes records with the signers of a ledger, those that have issued before, and others that are named."""
 
-    def __init__(self, ledger: SqlLedger) -> None:
+    def __init__(self, ledger: SqlLedger, named: Sequence[KnownSigner] = ()) -> None:
         self._documents = {each.document_id: each for each in ledger.known_documents()}
-        self._signers = list(_signers(ledger, self._documents))
+        self._signers = [*_signers(ledger, self._documents), *named]
+        self._documents.update((signer.documents.document_id, signer.documents) for signer in named)
+
+    def documents(self, records: Iterable[IssuedRecord]) -> list[SignerDocuments]:
+        """Return the signer documents that records name, each once."""
+        return [self._documents[name] for name in sorted({record.documents for record in records})]
 
     def of(self, found: FoundCertificate) -> IssuedRecord:
         """Return the record of a certificate, verified under its signer.
 
         Raises:
-            UsageError: it is of no signer of the ledger, or does not verify.
+            UsageError: it is of none of the signers, or does not verify.
         """
         record = found.record or self._made(found)
         documents = self._documents.get(record.documents)
@@ -76,15 +81,15 @@ class RecoveredRecords:
         raise _unknown_signer(found)
 
 
-def _signers(ledger: SqlLedger, documents: dict[str, SignerDocuments]) -> Sequence[_Signer]:
+def _signers(ledger: SqlLedger, documents: dict[str, SignerDocuments]) -> Sequence[KnownSigner]:
     found = []
     for summary in ledger.by_signer():
         (entry,) = ledger.entries(summary.newest, 1)
         event = decode(entry.body.decode("ascii"))
         assert isinstance(event, Issued)  # by_signer has read it
-        found.append(_Signer(summary.signer_serial, summary.signer_name, documents[event.record.documents]))
+        found.append(KnownSigner(summary.signer_serial, summary.signer_name, documents[event.record.documents]))
     return found
 
 
 def _unknown_signer(found: FoundCertificate) -> UsageError:
-    return UsageError(f"{found.place} is of a signer that has issued nothing in this ledger.")
+    return UsageError(f"{found.place} is of a signer that has issued nothing in this ledger, nor is named.")

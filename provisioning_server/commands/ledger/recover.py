@@ -15,6 +15,7 @@ from provisioning_server.commands.locked_folder import locked_data_folder
 from provisioning_server.commands.open_for_reading import ledger_for_reading
 from provisioning_server.ledger.open_ledger import FILE_NAME, open_ledger
 from provisioning_server.recovery.found_files import FoundFiles
+from provisioning_server.recovery.named_signer import named_signer
 from provisioning_server.recovery.recover import Recoverer
 
 _SOME_REFUSED = 1
@@ -23,8 +24,16 @@ _SOME_REFUSED = 1
 @click.command("recover")
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--reason", metavar="TEXT", required=True, help="Why the ledger lacks them. It is recorded permanently.")
+@click.option(
+    "--signer",
+    "signers",
+    metavar="PLACE",
+    multiple=True,
+    help="A signer that had issued nothing before the backup: its signer folder, or the device URL of its module."
+    " Can be repeated.",
+)
 @data_option
-def command(files: tuple[Path, ...], reason: str, data: Path) -> int:
+def command(files: tuple[Path, ...], reason: str, signers: tuple[str, ...], data: Path) -> int:
     """Recover certificates and reports that the ledger lacks.
 
     FILE is a report that a station has kept, a signing log, a certificate SN_device.pem, or a folder of such files.
@@ -35,11 +44,12 @@ def command(files: tuple[Path, ...], reason: str, data: Path) -> int:
         raise UsageError("The reason of --reason is empty.", advice="Say what happened to the ledger.")
     with ledger_for_reading(data):
         pass  # a folder without a ledger gets none
+    named = [named_signer(place) for place in signers]
     now = datetime.now(UTC)
     with locked_data_folder(data), contextlib.closing(open_ledger(data / FILE_NAME, now)) as ledger:
         found = FoundFiles(ledger)
         found.read(files)
-        done = Recoverer(ledger, " ".join(reason.split()), now).recover(found)
+        done = Recoverer(ledger, " ".join(reason.split()), now, named).recover(found)
     for text in done.refused:
         say(f"Not recovered: {text}")
     say(

@@ -50,6 +50,7 @@ _CERTIFICATE: Final = (
     "SELECT c.idx, e.body, c.proven, c.fate FROM certificates c JOIN entries e ON e.idx = c.idx WHERE "
 )
 
+_GIVEN: Final = "SELECT challenge FROM challenges WHERE challenge IN "
 _KEY: Final = "SELECT idx, public_key, chip_serial FROM certificates WHERE "
 
 
@@ -137,6 +138,15 @@ class SqlLedger:
             again = connection.rows("SELECT idx FROM challenges WHERE challenge = ?", (challenge,))
             stored = [_stored(row) for row in rows]
         return next((each for each in stored if challenge in (each.challenge or None,) or (each.index,) in again), None)
+
+    def given_challenges(self, challenges: Collection[bytes]) -> frozenset[bytes]:
+        """Return those of some challenges (32 bytes) that were given for certificates that were sent again."""
+        if not challenges:
+            return frozenset()
+        marks, values = one_of(challenges)
+        with self._reading() as connection:
+            rows = connection.rows(f"{_GIVEN}({marks})", values)
+        return frozenset(challenge for (challenge,) in rows)
 
     def reported(self, chip_serial: bytes, challenge: bytes) -> Reported | None:
         """Return the report of a chip that came with a challenge (32 bytes), the first one if there were several."""

@@ -21,7 +21,7 @@ from atcaprov.provisioning.board_report import BoardReport
 from atcaprov.wire.messages import CertificatesReply, CertificatesRequest, ReportRequest
 from provisioning_server.cli import command
 from provisioning_server.issuing.issuance import issue
-from provisioning_server.ledger.changes import CertificatesRecovered, Changes, Issued
+from provisioning_server.ledger.changes import CertificatesRecovered, Changes, GivenChallenge, Issued
 from provisioning_server.ledger.entry_bodies import decode
 from provisioning_server.ledger.open_ledger import FILE_NAME, open_ledger
 from provisioning_server.ledger.sql.sql_ledger import SqlLedger
@@ -198,6 +198,77 @@ def test_lost_proof_of_a_known_certificate_is_recovered(ledger: SqlLedger, stati
     done = recover(ledger, station)
     assert (done.certificates, done.reports, done.known) == (0, 1, 1)
     assert stored(ledger, 1) == [(KNOWN.certificate, True, "good")]
+
+
+def _sends_challenge_again(ledger: SqlLedger, number: int, challenge: bytes) -> None:
+    (stored_one,) = ledger.known([chip_serial(number)], []).of_chip(chip_serial(number))
+    ledger.commit(Changes(challenges=[GivenChallenge(challenge, stored_one.index, NOW)]))
+
+
+def test_report_with_a_challenge_of_another_chip_is_refused_alone(ledger: SqlLedger, station: Path) -> None:
+    """Its chip has truly signed the challenge of another chip, which the ledger knows."""
+    confused, true = Unit(2), Unit(50)
+    ledger.commit(Changes(events=[Issued(confused.record, b"\x02" * 32)]))
+    _sends_challenge_again(ledger, 1, b"\x51" * 32)
+    wrong = keep(station, confused.report(b"\x51" * 32))
+    keep(station, true.report(b"\x77" * 32), KNOWN.report(b"\x51" * 32))
+    done = recover(ledger, station)
+    assert len(done.refused) == 1
+    assert wrong.name in done.refused[0]
+    assert (done.certificates, done.reports) == (1, 2)
+    assert stored(ledger, 50) == [(true.certificate, True, "good")]
+    assert stored(ledger, 1) == [(KNOWN.certificate, True, "good")]
+    assert stored(ledger, 2) == [(confused.certificate, False, "")]
+    assert not ledger.failed
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_two_reports_with_one_challenge_are_not_both_believed(ledger: SqlLedger, station: Path, known: bool) -> None:
+    units = [Unit(2), Unit(3)]
+    if known:
+        ledger.commit(Changes(events=[Issued(unit.record, bytes([unit.number]) * 32) for unit in units]))
+    paths = [keep(station, unit.report(b"\x61" * 32)) for unit in units]
+    done = recover(ledger, station)
+    assert [each.startswith(f"{paths[1]}: Its challenge is that") for each in done.refused] == [True]
+    assert stored(ledger, 2) == [(units[0].certificate, True, "good")]
+    assert known or stored(ledger, 3) == [(units[1].certificate, False, "")], "its certificate is true"
+    assert not ledger.failed
+
+
+def test_refused_report_is_named_by_its_own_file(ledger: SqlLedger, station: Path) -> None:
+    unit = Unit(2)
+    keep(station, unit.report(b"\x21" * 32))
+    wrong = keep(station, unit.report(b"\x22" * 32, proof=False, fate="retry"))
+    (refused,) = recover(ledger, station).refused
+    assert wrong.name in refused
+
+
+@pytest.mark.slow
+def test_certificate_of_a_signer_that_is_named_is_recovered(data: Path, station: Path, tmp_path: Path) -> None:
+    """The signer came after the backup; the key is not needed."""
+    folder = make_signer_folder(tmp_path)
+    served = tmp_path / "served"
+    issued_of = issued_by_server(folder, served, 7, 8)
+    (log,) = (served / "logs").glob("signing-*.tsv")
+    pem = station / f"{chip_serial(7).hex().upper()}_device.pem"
+    pem.write_text(ssl.DER_cert_to_PEM_cert(issued_of[0].device_certificate))
+    (folder.path / "key.pem").unlink()
+    done = run_recover(data, pem, "--reason", REASON)
+    assert done.code == 1
+    assert "of a signer that has issued nothing in this ledger, nor is named" in done.out
+    done = run_recover(data, pem, log, "--reason", REASON, "--signer", folder.path)
+    assert (done.code, done.err) == (0, ""), done.out
+    assert done.out.startswith("Recovered: 2 certificates")
+
+
+@pytest.mark.parametrize("place", ["nowhere", "emulator:", "{station}", ""])
+def test_signer_that_cannot_be_read_changes_nothing(data: Path, station: Path, place: str) -> None:
+    keep(station, Unit(2).report())
+    done = run_recover(data, station, "--reason", REASON, "--signer", place.format(station=station))
+    assert done.code == (6 if place == "emulator:" else 2)
+    assert done.out == ""
+    with contextlib.closing(open_ledger(data / FILE_NAME, NOW)) as ledger:
+        assert ledger.head().size == 1
 
 
 def _wrong_proof(station: Path) -> Path:
@@ -419,7 +490,7 @@ def test_older_ledger_gets_its_certificates_back_from_the_signing_logs(tmp_path:
     assert len(ledger_command("search", "--json").out.splitlines()) == 3
 
 
-KEYS = {number: SigningKey().public_key for number in (1, 2, 3)}
+KEYS = {number: SigningKey().public_key for number in (1, 2, 3, 7, 8)}
 
 
 def issued_by_server(signer: SignerFolder, data: Path, *numbers: int) -> list[CertificatesReply]:
