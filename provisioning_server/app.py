@@ -87,7 +87,7 @@ class ProvisioningServer:
             self._log.say("Press ESC to quit.")
         self._log.info("Provisioning Server started.")
         with (
-            contextlib.closing(open_or_import(self._folder, _now(), self._log)) as ledger,
+            contextlib.closing(open_or_import(self._folder, _now(), self._log, self._settings.ledger)) as ledger,
             opened_log_key(self._folder.path, ledger, self._settings.log_chip) as key,
         ):
             watch = watch_ledger(ledger, self._folder, key, self._signers, self._log, _now)
@@ -267,13 +267,11 @@ def _trouble(
     ledger: Ledger, clock: ServerClock, guard: RollbackGuard, documents: SignerDocuments | None
 ) -> ErrorReply | None:
     """Return why a signer that is ready issues nothing; without documents why none does."""
-    if ledger.failed:
-        return rejections.RECORDS_FAILED
     try:
         if not ledger.has_room():
             return rejections.DISK_FULL
-    except AtcaProvError:
-        return rejections.RECORDS_FAILED
+    except AtcaProvError as error:
+        return rejections.LEDGER_BEHIND if error.code == Code.LEDGER_BEHIND else rejections.RECORDS_FAILED
     return rejections.LEDGER_BEHIND if guard.is_behind else clock.doubt(documents)
 
 

@@ -23,7 +23,8 @@ from atcaprov.program.process_hardening import harden_process
 from atcaprov.terminal.console import open_console
 from atcaprov.web.address import WebAddress
 from provisioning_server.audit.log_key import LogChip
-from provisioning_server.commands.parameter_types import Duration
+from provisioning_server.commands.parameter_types import Duration, LedgerUrl
+from provisioning_server.ledger.ledger_place import PostgresqlUrl
 from provisioning_server.passwords.given_passwords import credentials_folder, read_passwords
 from provisioning_server.program_log import ProgramLog
 from provisioning_server.records.data_folder import DataFolder
@@ -69,6 +70,11 @@ from signer_module.commands.password_options import DESCRIPTOR
     "--data", metavar="DIR", type=click.Path(path_type=Path), default=default_data,
     show_default="of the user; on Linux ~/.local/share/atcaprov/provisioning-server",
     help="Folder for logs/, certs/, signers/ and modules/.",
+)  # fmt: skip
+@click.option(
+    "--ledger", metavar="URL", type=LedgerUrl(), show_default="a file in the data folder",
+    help="Database of PostgreSQL with the ledger, which several servers share, such as"
+    " postgresql://atcaprov@db.example/atcaprov.",
 )  # fmt: skip
 @click.option("--bind", metavar="ADDRESS", default=DEFAULT_BIND, help="Address to listen on.")
 @click.option(
@@ -122,6 +128,7 @@ def command(
     module_folder: Path | None,
     scan: bool,
     data: Path,
+    ledger: PostgresqlUrl | None,
     bind: str,
     port: int,
     plain_network: bool,
@@ -146,6 +153,7 @@ def command(
     settings = Settings(
         signer_folders=signers,
         data=data,
+        ledger=ledger,
         bind=bind,
         port=port,
         plain_network=plain_network,
@@ -169,9 +177,9 @@ command.params.insert(0, settings_option())
 
 
 def _only_for_commands(context: click.Context) -> None:
-    """Refuse options before a command that it would not see: it takes the data folder from the server's, no other."""
+    """Refuse options before a command that it would not see: of the server's it takes the place of the ledger only."""
     for name in context.params:
-        if name != "data" and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+        if name not in ("data", "ledger") and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             option = next(option for option in context.command.params if option.name == name)
             raise click.UsageError(f"{option.opts[-1]} is for serving, which needs no command. Leave it out.", context)
     context.default_map = None  # its keys are options of the server, never those of a command

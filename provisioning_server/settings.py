@@ -14,6 +14,7 @@ from atcaprov.errors import UsageError
 from atcaprov.hal.registry import require_device_url
 from atcaprov.web.address import WebAddress, is_loopback
 from provisioning_server.audit.log_key import LogChip
+from provisioning_server.ledger.ledger_place import PostgresqlUrl
 from provisioning_server.passwords.given_passwords import GivenPassword
 from provisioning_server.transport.limits import ConnectionLimits
 
@@ -32,6 +33,8 @@ class Settings:
 
     signer_folders: tuple[Path, ...]
     data: Path
+    ledger: PostgresqlUrl | None = None
+    """The database of the ledger; None: a file in the data folder."""
     bind: str = DEFAULT_BIND
     port: int = DEFAULT_PORT
     plain_network: bool = False

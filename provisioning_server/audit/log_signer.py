@@ -86,6 +86,12 @@ class LogSigner:
                 return self._last[2]
             return self.checkpoint()
 
+    def seen(self) -> SignedCheckpoint:
+        """Return the checkpoint of the newest head that was seen, also of a ledger that has failed since."""
+        assert self._signer is not None, "the key was compared with the ledger's before"
+        head, (_, signer) = self._ledger.seen, self._signer
+        return Checkpoint(signer.key.name, head.size, head.root).signed_by(signer)
+
     def _signer_of(self, identity: LogIdentity) -> NoteSigner:
         """Return the key under the name of the log in an epoch; the last one is kept."""
         if self._signer is None or self._signer[0] != identity:

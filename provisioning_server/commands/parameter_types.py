@@ -1,4 +1,4 @@
-"""Values on the command line: serial numbers of certificates, moments and durations."""
+"""Values on the command line: serial numbers of certificates, moments, durations, and the URL of a ledger."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import click
+
+from provisioning_server.ledger.ledger_place import PostgresqlUrl
 
 _SERIAL: Final = re.compile("(?:[0-9A-Fa-f]{2}){1,20}")
 """RFC 5280, 4.1.2.2: at most 20 bytes."""
@@ -59,3 +61,13 @@ class Duration(click.ParamType[timedelta]):
         if duration is None or duration > _LONGEST:
             self.fail(f"'{value}' is not a duration such as 30m, 24h or 7d.", param, ctx)
         return duration
+
+
+class LedgerUrl(click.ParamType[PostgresqlUrl]):
+    """The URL of a database of PostgreSQL, without a password."""
+
+    name = "URL"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> PostgresqlUrl:
+        """Return the URL; raises UsageError, which does not repeat it."""
+        return value if isinstance(value, PostgresqlUrl) else PostgresqlUrl.parse(str(value))

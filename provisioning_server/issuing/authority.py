@@ -20,7 +20,7 @@ from provisioning_server import rejections
 from provisioning_server.guide_files.issued_entries import IssuedEntry
 from provisioning_server.issuing.certification import Certification, SlowSigners
 from provisioning_server.issuing.in_progress import Step
-from provisioning_server.issuing.lost_intents import lost_intents
+from provisioning_server.issuing.lost_intents import claim_name, lost_intents
 from provisioning_server.issuing.report_rules import ReportRules, report_reply
 from provisioning_server.issuing.request_rules import RequestRules
 from provisioning_server.issuing.requests import ClientRequest, Delivery, Item
@@ -67,14 +67,16 @@ class Authority:
         allow_rekey: bool = False,
         zones: Sequence[bytes] = (),
     ) -> None:
-        """Log the intents of this server that have no result; raises AtcaProvError RECORDS_FAILED.
+        """Take the name of this server, and log its intents that have no result.
 
+        Raises AtcaProvError RECORDS_FAILED, or UsageError LEDGER_IN_USE if another program has the name.
         `checkpoint` returns a signed note about the newest head of the ledger, or no bytes.
         `server` names this one among all of a ledger; `zones` are the configuration zones (128 bytes) of the products,
         if only these are served. `guard` compares signers and checkpoints with the ledger; `log_key` returns the
         verifier key of the checkpoints as text.
         """
         guard = guard or Unguarded()
+        claim_name(ledger, server)
         self._ledger = ledger
         self._log_key = log_key
         self._log = log

@@ -22,6 +22,7 @@ from provisioning_server import rejections
 from provisioning_server.guide_files.issued_entries import IssuedEntry
 from provisioning_server.issuing.in_progress import InProgress, Step
 from provisioning_server.issuing.issuance import Prepared, certificates_reply, finish, prepare
+from provisioning_server.issuing.lost_intents import close_abandoned
 from provisioning_server.issuing.request_rules import RequestRules, check_locked_chip
 from provisioning_server.issuing.requests import Application, ClientRequest
 from provisioning_server.issuing.rollback_guard import LedgerGuard
@@ -127,7 +128,9 @@ class Certification:
             self._consider(application, step)
 
     def look_elsewhere(self) -> None:
-        """Let the next `go_on` decide again on what waits for another server."""
+        """Let the next `go_on` decide again on what waits for another server, which may have ended."""
+        wanted = {each.chip_serial for each in self._later} | {each.request.public_key for each in self._later}
+        close_abandoned(self._ledger, self._server, wanted, self._clock.now(), self._log)
         self._again += self._later
         self._later = []
 

@@ -57,6 +57,15 @@ class CheckpointKeeper:
             self._trouble = ""
         except AtcaProvError as error:
             self._say_once(error)
+            if error.code == Code.LEDGER_BEHIND:
+                self._keep_seen()
+
+    def _keep_seen(self) -> None:
+        """Keep what the ledger was before it went back: the next start compares it with that."""
+        try:
+            self._file.write(self._signer.seen().to_bytes())
+        except AtcaProvError as error:
+            self._say_once(error)
 
     def _say_once(self, error: AtcaProvError) -> None:
         if str(error) != self._trouble:

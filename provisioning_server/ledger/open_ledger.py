@@ -1,4 +1,4 @@
-"""Open a ledger, or make a new one: a file of SQLite in the data folder."""
+"""Open a ledger, or make a new one: a file of SQLite in the data folder, or a database of PostgreSQL."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import Final
 from atcaprov import durable_files
 from atcaprov.bounded_reading import status
 from atcaprov.errors import AtcaProvError, Code, UsageError
+from provisioning_server.ledger.ledger_place import FILE_NAME, PostgresqlUrl
+from provisioning_server.ledger.open_postgresql import open_shared_for_reading, open_shared_ledger
 from provisioning_server.ledger.sql import schema
 from provisioning_server.ledger.sql.database import DatabaseError
 from provisioning_server.ledger.sql.migration import make_tables, migrate
@@ -19,18 +21,21 @@ from provisioning_server.ledger.sql.sqlite_database import SqliteDatabase
 from provisioning_server.ledger.sql.sqlite_file import RESTORE, check_file, check_missing, check_writable
 from provisioning_server.ledger.sql.state_check import check_state
 
-FILE_NAME: Final = "ledger.sqlite3"
+__all__ = ["FILE_NAME", "ROOM_MIN", "open_for_reading", "open_ledger", "open_unchanging"]
 ROOM_MIN: Final = 16 * 1024 * 1024
 """Bytes that the disk must still take before a client is told to begin with a chip; a certificate takes about 5,000."""
 _MODE: Final = 0o640
 
 
-def open_ledger(path: Path, now: datetime) -> SqlLedger:
-    """Open the ledger in a file; make it at the time `now` (UTC) if there is no such file.
+def open_ledger(path: Path | PostgresqlUrl, now: datetime) -> SqlLedger:
+    """Open the ledger in a file or a database; make it at the time `now` (UTC) if there is none.
 
     Raises:
-        UsageError: LEDGER_INVALID, LEDGER_DAMAGED, LEDGER_VERSION, RECORD_MISSING, FILE_UNREADABLE, FILE_UNWRITABLE.
+        UsageError: LEDGER_INVALID, LEDGER_DAMAGED, LEDGER_VERSION, RECORD_MISSING, FILE_UNREADABLE, FILE_UNWRITABLE; in
+            a database as `open_shared_ledger`.
     """
+    if isinstance(path, PostgresqlUrl):
+        return open_shared_ledger(path, now)
     try:
         if status(path) is None:
             check_missing(path)
@@ -48,7 +53,7 @@ def open_ledger(path: Path, now: datetime) -> SqlLedger:
         raise _unusable(path, error) from error
 
 
-def open_for_reading(path: Path, *, check: bool = True) -> SqlLedger:
+def open_for_reading(path: Path | PostgresqlUrl, *, check: bool = True) -> SqlLedger:
     """Open a ledger that exists, also while a server writes to it. Nothing can be written through it.
 
     Without `check` a log that contradicts itself is opened as it is, for an auditor who names all that is wrong.
@@ -56,6 +61,8 @@ def open_for_reading(path: Path, *, check: bool = True) -> SqlLedger:
     Raises:
         UsageError: there is none, or as `open_ledger`.
     """
+    if isinstance(path, PostgresqlUrl):
+        return open_shared_for_reading(path, check=check)
     return _read_only(path, unchanging=False, check=check)
 
 

@@ -124,6 +124,10 @@ class Ledger(Protocol):
     def head(self) -> TreeHead:
         """Return the newest committed head."""
 
+    @property
+    def seen(self) -> TreeHead:
+        """The newest head that this program has seen, also when the ledger has failed."""
+
     def known(self, chip_serials: Collection[bytes], public_keys: Collection[bytes]) -> Known:
         """Look up the chips and keys of a batch at once."""
 
@@ -168,6 +172,15 @@ class Ledger(Protocol):
 
     def has_room(self) -> bool:
         """Return whether there is room for more records."""
+
+    def claim(self, server: str, *, wait: bool = False) -> bool:
+        """Take the name of a server until the end: only the holder writes for it. False if another program holds it.
+
+        `wait`, some seconds at most, for one that is ending.
+        """
+
+    def release(self, server: str) -> None:
+        """Give back a name that was taken."""
 
     def close(self) -> None:
         """Release it."""

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from atcaprov import Code, UsageError
 from provisioning_server import cli
+from provisioning_server.commands.parameter_types import Duration, LedgerUrl
 from provisioning_server.settings import DEFAULT_PORT, Settings
 from provisioning_server.settings_file import read_settings
 from tests.support.system_programs import require_program
@@ -176,5 +177,7 @@ def test_every_option_can_stand_in_a_file() -> None:
             click.Path,
             click.types.BoolParamType,
             click.Choice,
+            Duration,
+            LedgerUrl,
         )
         assert isinstance(option.type, known), option.name

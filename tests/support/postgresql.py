@@ -58,10 +58,12 @@ class PostgresqlServer:
     """
 
     def __init__(self, programs: Path, folder: Path) -> None:
-        self._programs = programs
+        self.programs = programs
         self._folder = folder
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
+        self.settings = dict(_SETTINGS)
+        """What it is started with."""
         self.log: list[str] = []
         """What the server has said since it was first started."""
 
@@ -98,9 +100,9 @@ class PostgresqlServer:
     def start(self) -> None:
         """Start the server and wait until it takes connections; after a crash it recovers first."""
         assert not self.running
-        settings = {**_SETTINGS, "unix_socket_directories": str(self._folder)}
+        settings = {**self.settings, "unix_socket_directories": str(self._folder)}
         words = [f"--{name}={value}" for name, value in settings.items()]
-        command = _command(self._programs / "postgres", "-D", str(self._data), *words)
+        command = _command(self.programs / "postgres", "-D", str(self._data), *words)
         self._process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd="/"
         )
@@ -140,7 +142,7 @@ class PostgresqlServer:
         ready.put(False)
 
     def _run(self, name: str, *words: str) -> None:
-        command = _command(self._programs / name, *words)
+        command = _command(self.programs / name, *words)
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd="/", check=False)
         assert done.returncode == 0, f"{name} failed: {done.stderr}"
 

@@ -23,12 +23,13 @@ from provisioning_server.audit.verify_log import keys_of
 from provisioning_server.commands.audit.log_key_options import log_key_options
 from provisioning_server.commands.audit.signing_ledger import signing_ledger
 from provisioning_server.commands.audit.written_file import write_file
-from provisioning_server.commands.data_option import data_option
+from provisioning_server.commands.ledger_options import ledger_options
+from provisioning_server.ledger.ledger_place import LedgerPlace
 from provisioning_server.ledger.store import Ledger
 
 
 @click.command("proof")
-@data_option
+@ledger_options
 @log_key_options
 @click.option("--chip", metavar="SN", type=SerialNumber(), help="Serial number of the chip.")
 @click.option(
@@ -46,7 +47,7 @@ from provisioning_server.ledger.store import Ledger
     "-o", "--output", metavar="FILE", type=click.Path(path_type=Path), help="File to write; default: standard output."
 )
 def command(
-    data: Path,
+    place: LedgerPlace,
     chip: bytes | None,
     certificate: Path | None,
     checkpoint: Path | None,
@@ -61,7 +62,7 @@ def command(
     """
     if (chip is None) == (certificate is None):
         raise UsageError("Give either --chip or --certificate.")
-    with signing_ledger(data, log_chip) as (ledger, signer):
+    with signing_ledger(place, log_chip) as (ledger, signer):
         serial = _chip_of(ledger, certificate) if chip is None else chip
         signed = signer.checkpoint() if checkpoint is None else _checked(ledger, signer, checkpoint)
         record = make_birth_record(ledger, serial, signed, signer.verifier_key, keys_of(witnesses))

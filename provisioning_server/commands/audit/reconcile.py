@@ -6,7 +6,6 @@ import contextlib
 import json
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import click
@@ -15,8 +14,9 @@ from atcaprov.errors import UsageError
 from atcaprov.program.console_text import say
 from atcaprov.program.serial_number import SerialNumber
 from provisioning_server.audit.reconciliation import ChipCount, SignerCount
-from provisioning_server.commands.data_option import data_option
+from provisioning_server.commands.ledger_options import ledger_options
 from provisioning_server.commands.open_for_reading import ledger_for_reading
+from provisioning_server.ledger.ledger_place import LedgerPlace
 from provisioning_server.ledger.sql.sql_ledger import SqlLedger
 from provisioning_server.ledger.store import SignerTally
 from signer_module.on_chip.module import SignerModule
@@ -26,7 +26,7 @@ _NUMBER = re.compile("[0-9]{1,9}", re.ASCII)
 
 
 @click.command("reconcile")
-@data_option
+@ledger_options
 @click.option(
     "--module", "modules", metavar="URL", multiple=True,
     help="Signer module whose counter is read, at a device URL that no program uses. Repeat it for several.",
@@ -38,14 +38,14 @@ _NUMBER = re.compile("[0-9]{1,9}", re.ASCII)
 @click.option("--chips-in", metavar="NUM", type=click.IntRange(0), help="How many chips were delivered.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(
-    data: Path, modules: tuple[str, ...], counters: tuple[str, ...], chips_in: int | None, as_json: bool
+    place: LedgerPlace, modules: tuple[str, ...], counters: tuple[str, ...], chips_in: int | None, as_json: bool
 ) -> int:
     """Compare what came in with what became of it.
 
     Chips with their fates, and certificates with the counters of signers. Exit code 0 if they meet, 1 if they do not.
     """
     read = dict(_given(counter) for counter in counters) | dict(_read(url) for url in modules)
-    with ledger_for_reading(data) as ledger:
+    with ledger_for_reading(place) as ledger:
         chips = ChipCount(ledger.fates(), chips_in)
         signers = _signers(ledger, read)
     _print_json(chips, signers) if as_json else _print(chips, signers)

@@ -21,15 +21,16 @@ from provisioning_server.audit.log_signer import verifier_key_of
 from provisioning_server.audit.log_source import FolderLog, LedgerLog, LogSource
 from provisioning_server.audit.verify_birth import verify_birth_record
 from provisioning_server.audit.verify_log import AuditOrder, keys_of, verify_log
-from provisioning_server.commands.data_option import data_option
+from provisioning_server.commands.ledger_options import ledger_options
 from provisioning_server.commands.open_for_reading import ledger_for_reading
+from provisioning_server.ledger.ledger_place import LedgerPlace
 
 _FOUND = 1
 _UNPINNED = "The key of the log was taken from what was checked. Give --key, or anyone may have made it."
 
 
 @click.command("verify")
-@data_option
+@ledger_options
 @click.argument("path", metavar="[DIR|FILE]", required=False, type=click.Path(path_type=Path))
 @click.option("--key", metavar="VKEY", help="Verifier key of the log, which you have from elsewhere.")
 @click.option(
@@ -43,7 +44,7 @@ _UNPINNED = "The key of the log was taken from what was checked. Give --key, or 
 @click.option("--allow-rekey", is_flag=True, help="A chip may have certificates for several keys.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(
-    data: Path,
+    place: LedgerPlace,
     path: Path | None,
     key: str | None,
     since: tuple[Path, ...],
@@ -62,7 +63,7 @@ def command(
     if path is not None and is_file(path):
         report = verify_birth_record(BirthRecord.parse(read_bytes(path, MAX_BIRTH_RECORD)), order)
     else:
-        with _source(path, data, order) as (source, found_order):
+        with _source(path, place, order) as (source, found_order):
             report = verify_log(source, found_order)
     if pinned is None:
         report.remarks.append(_UNPINNED)
@@ -71,14 +72,14 @@ def command(
 
 
 @contextlib.contextmanager
-def _source(path: Path | None, data: Path, order: AuditOrder) -> Iterator[tuple[LogSource, AuditOrder]]:
+def _source(path: Path | None, place: LedgerPlace, order: AuditOrder) -> Iterator[tuple[LogSource, AuditOrder]]:
     """Open what is to be checked, with the key that lies beside it if none was given."""
     if path is not None:
         folder = FolderLog(path)
         beside = folder.verifier_key()
         yield folder, _with_key(order, VerifierKey.parse(beside) if beside else None)
         return
-    with ledger_for_reading(data, check=False) as ledger:
+    with ledger_for_reading(place, check=False) as ledger:
         yield LedgerLog(ledger), _with_key(order, verifier_key_of(ledger))
 
 

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import contextlib
 from datetime import UTC, datetime
-from pathlib import Path
 
 import click
 
-from atcaprov.bounded_reading import is_file
-from atcaprov.errors import Code, UsageError
 from atcaprov.program.console_text import say
 from atcaprov.program.serial_number import SerialNumber
-from provisioning_server.commands.data_option import data_option
+from provisioning_server.commands.ledger_options import ledger_options
 from provisioning_server.commands.locked_folder import locked_data_folder
+from provisioning_server.commands.open_for_reading import ledger_for_reading
 from provisioning_server.ledger.accept_rollback import accept_rollback
 from provisioning_server.ledger.changes import RollbackAccepted
 from provisioning_server.ledger.checkpoint_file import CheckpointFile
-from provisioning_server.ledger.open_ledger import FILE_NAME, open_ledger
+from provisioning_server.ledger.ledger_place import LedgerPlace
+from provisioning_server.ledger.open_ledger import open_ledger
 from provisioning_server.ledger.rollback_notes import RollbackFile
 
 
@@ -29,28 +28,23 @@ from provisioning_server.ledger.rollback_notes import RollbackFile
     help="Serial number of the signer. Without it everything found is accepted.",
 )
 @click.option("--reason", metavar="TEXT", required=True, help="Why the ledger is behind. It is recorded permanently.")
-@data_option
-def command(signer: bytes | None, reason: str, data: Path) -> None:
+@ledger_options
+def command(signer: bytes | None, reason: str, place: LedgerPlace) -> None:
     """Accept that the ledger is behind, for a reason.
 
     The server signs again then; it may not run meanwhile. Only what it has found itself is accepted. Put the newest
     ledger back instead if it still exists: the chips of the missing certificates can get others.
     """
     now = datetime.now(UTC)
-    with locked_data_folder(data):
-        path = data / FILE_NAME
-        if not is_file(path):
-            raise UsageError(
-                f"There is no ledger {path}.",
-                advice="Name the folder with the ledger with --data.",
-                code=Code.FILE_UNREADABLE,
-            )
-        file = RollbackFile(data)
-        with contextlib.closing(open_ledger(path, now)) as ledger:
+    with ledger_for_reading(place):
+        pass  # a place without a ledger gets none
+    with locked_data_folder(place.data):
+        file = RollbackFile(place.data)
+        with contextlib.closing(open_ledger(place.ledger, now)) as ledger:
             accepted, left = accept_rollback(ledger, file.read(), signer, reason, now)
             epoch = ledger.identity.epoch
         if any(each.checkpoint for each in accepted):
-            CheckpointFile(data).remove()
+            CheckpointFile(place.data).remove()
         file.write(left)
     for each in accepted:
         say(_text(each))

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 import click
 
 from atcaprov.program.console_text import say
 from provisioning_server.backup.make_backup import make_backup
 from provisioning_server.backup.retention import keep_newest
-from provisioning_server.commands.data_option import data_option
+from provisioning_server.commands.ledger_options import folder_of, ledger_options
+from provisioning_server.ledger.ledger_place import LedgerPlace
+
+_POSTGRESQL: Final = "Back it up with pg_dump, as docs/howto/share-a-ledger-on-postgresql.md says."
 
 
 @click.command("backup")
@@ -26,12 +30,13 @@ from provisioning_server.commands.data_option import data_option
     is_flag=True,
     help="Put the private key of the log into the backup, too: whoever has it can sign checkpoints.",
 )
-@data_option
-def command(destination: Path, keep: int | None, with_log_key: bool, data: Path) -> None:
+@ledger_options
+def command(destination: Path, keep: int | None, with_log_key: bool, place: LedgerPlace) -> None:
     """Make a backup of the ledger in a new folder in DEST.
 
     The server may run. The backup is checked completely before it gets its name, ledger-DATE-TIME in UTC.
     """
+    data = folder_of(place, _POSTGRESQL)
     made = make_backup(data, destination, datetime.now(UTC), with_log_key=with_log_key)
     say(f"{made.path}: {made.log.head.size} entries, {made.log.certificates} certificates, checked.")
     if made.lacks_log_key:

@@ -6,17 +6,17 @@ import io
 import json
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Final
 
 import click
 
 from atcaprov.program.console_text import say
 from provisioning_server.commands.certificate_columns import COLUMNS, Field, certificate_fields
-from provisioning_server.commands.data_option import data_option
 from provisioning_server.commands.filter_options import filter_options
 from provisioning_server.commands.ledger.csv_lines import CsvLines
+from provisioning_server.commands.ledger_options import ledger_options
 from provisioning_server.commands.open_for_reading import ledger_for_reading
+from provisioning_server.ledger.ledger_place import LedgerPlace
 from provisioning_server.ledger.search import CertificateFilter, find_all
 
 _Rows = Iterator[dict[str, Field]]
@@ -27,8 +27,8 @@ _Rows = Iterator[dict[str, Field]]
     "--format", "form", type=click.Choice(["csv", "jsonl"]), required=True, help="CSV, or JSON with an object per line."
 )
 @filter_options
-@data_option
-def command(form: str, wanted: CertificateFilter, data: Path) -> None:
+@ledger_options
+def command(form: str, wanted: CertificateFilter, place: LedgerPlace) -> None:
     """Write certificates to standard output, as CSV or JSON.
 
     They come oldest first. How many were written is said at the end, on standard error: an export without that line is
@@ -44,7 +44,7 @@ def command(form: str, wanted: CertificateFilter, data: Path) -> None:
 
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", newline="")  # on every system the same bytes
-    with ledger_for_reading(data) as ledger:
+    with ledger_for_reading(place) as ledger:
         for line in _FORMS[form](rows()):
             sys.stdout.write(line)
         sys.stdout.flush()

@@ -14,24 +14,25 @@ from atcaprov import durable_files
 from atcaprov.bounded_reading import status
 from atcaprov.errors import Code, UsageError
 from atcaprov.program.console_text import say
-from provisioning_server.commands.data_option import data_option
+from provisioning_server.commands.ledger_options import ledger_options
 from provisioning_server.commands.open_for_reading import ledger_for_reading
 from provisioning_server.guide_files.guide_files import GuideFiles
+from provisioning_server.ledger.ledger_place import LedgerPlace
 from provisioning_server.ledger.store import Ledger
 from provisioning_server.records.data_folder import DataFolder
 
 
 @click.command("rebuild-files")
 @click.argument("folder", metavar="FOLDER", type=click.Path(path_type=Path))
-@data_option
-def command(folder: Path, data: Path) -> None:
+@ledger_options
+def command(folder: Path, place: LedgerPlace) -> None:
     """Write signing log and certificates to a new folder.
 
     They are made from the ledger, for a data folder that lost them, or for an archive. The server may run.
     """
     if status(folder) is not None:
         raise UsageError(f"{folder} already exists.", advice="Name a new folder.", code=Code.FILE_UNWRITABLE)
-    with ledger_for_reading(data) as ledger:
+    with ledger_for_reading(place) as ledger:
         try:
             written = _write(ledger, folder)
         except OSError as error:

@@ -10,10 +10,11 @@ import click
 
 from atcaprov.errors import UsageError
 from atcaprov.program.console_text import say
-from provisioning_server.commands.data_option import data_option
+from provisioning_server.commands.ledger_options import ledger_options
 from provisioning_server.commands.locked_folder import locked_data_folder
 from provisioning_server.commands.open_for_reading import ledger_for_reading
-from provisioning_server.ledger.open_ledger import FILE_NAME, open_ledger
+from provisioning_server.ledger.ledger_place import LedgerPlace
+from provisioning_server.ledger.open_ledger import open_ledger
 from provisioning_server.recovery.found_files import FoundFiles
 from provisioning_server.recovery.named_signer import named_signer
 from provisioning_server.recovery.recover import Recoverer
@@ -32,8 +33,8 @@ _SOME_REFUSED = 1
     help="A signer that had issued nothing before the backup: its signer folder, or the device URL of its module."
     " Can be repeated.",
 )
-@data_option
-def command(files: tuple[Path, ...], reason: str, signers: tuple[str, ...], data: Path) -> int:
+@ledger_options
+def command(files: tuple[Path, ...], reason: str, signers: tuple[str, ...], place: LedgerPlace) -> int:
     """Recover certificates and reports that the ledger lacks.
 
     FILE is a report that a station has kept, a signing log, a certificate SN_device.pem, or a folder of such files.
@@ -42,11 +43,11 @@ def command(files: tuple[Path, ...], reason: str, signers: tuple[str, ...], data
     """
     if not reason.strip():
         raise UsageError("The reason of --reason is empty.", advice="Say what happened to the ledger.")
-    with ledger_for_reading(data):
+    with ledger_for_reading(place):
         pass  # a folder without a ledger gets none
-    named = [named_signer(place) for place in signers]
+    named = [named_signer(each) for each in signers]
     now = datetime.now(UTC)
-    with locked_data_folder(data), contextlib.closing(open_ledger(data / FILE_NAME, now)) as ledger:
+    with locked_data_folder(place.data), contextlib.closing(open_ledger(place.ledger, now)) as ledger:
         found = FoundFiles(ledger)
         found.read(files)
         done = Recoverer(ledger, " ".join(reason.split()), now, named).recover(found)

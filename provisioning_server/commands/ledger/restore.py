@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -13,8 +14,11 @@ from atcaprov.program.console_text import say
 from provisioning_server.audit.log_key import KEY_FILE
 from provisioning_server.backup.backup_folder import read_backup
 from provisioning_server.backup.restore import restore_backup
-from provisioning_server.commands.data_option import data_option
+from provisioning_server.commands.ledger_options import folder_of, ledger_options
+from provisioning_server.ledger.ledger_place import LedgerPlace
 from provisioning_server.records.data_folder import DataFolder
+
+_POSTGRESQL: Final = "Restore it with pg_restore, as docs/howto/share-a-ledger-on-postgresql.md says."
 
 
 @click.command("restore")
@@ -22,8 +26,8 @@ from provisioning_server.records.data_folder import DataFolder
 @click.option(
     "--replace", "reason", metavar="REASON", help="Replace a ledger that may be newer, for this reason, which is kept."
 )
-@data_option
-def command(backup: Path, reason: str | None, data: Path) -> None:
+@ledger_options
+def command(backup: Path, reason: str | None, place: LedgerPlace) -> None:
     """Put the ledger of a backup into the data folder.
 
     The backup is checked completely before. What it replaces is moved to the folder replaced-DATE-TIME, nothing is
@@ -31,6 +35,7 @@ def command(backup: Path, reason: str | None, data: Path) -> None:
     """
     if reason is not None and not reason.strip():
         raise UsageError("The reason of --replace is empty.", advice="Say why the backup takes the ledger's place.")
+    data = folder_of(place, _POSTGRESQL)
     now = datetime.now(UTC)
     checked = read_backup(backup)
     with DataFolder(data, now).locked():

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import click
 
 from atcaprov.program.console_text import say
 from provisioning_server.commands.certificate_columns import certificate_fields, certificate_line
-from provisioning_server.commands.data_option import data_option
 from provisioning_server.commands.filter_options import filter_options
+from provisioning_server.commands.ledger_options import ledger_options
 from provisioning_server.commands.open_for_reading import ledger_for_reading
+from provisioning_server.ledger.ledger_place import LedgerPlace
 from provisioning_server.ledger.search import CertificateFilter, find_all
 
 
 @click.command("search")
 @filter_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line, with all fields.")
-@data_option
-def command(wanted: CertificateFilter, as_json: bool, data: Path) -> None:
+@ledger_options
+def command(wanted: CertificateFilter, as_json: bool, place: LedgerPlace) -> None:
     """Find certificates, by chip, signer, station or time."""
-    with ledger_for_reading(data) as ledger:
+    with ledger_for_reading(place) as ledger:
         found = 0
         for stored in find_all(ledger, wanted):
             found += 1

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 
 import click
 
 from atcaprov.program.console_text import say
 from provisioning_server.commands.certificate_columns import time_text
-from provisioning_server.commands.data_option import data_option
+from provisioning_server.commands.ledger_options import ledger_options
 from provisioning_server.commands.open_for_reading import ledger_for_reading
+from provisioning_server.ledger.ledger_place import LedgerPlace
 from provisioning_server.ledger.sql.sql_ledger import SqlLedger
 from provisioning_server.ledger.summary import SignerSummary
 from provisioning_server.log_names import label
@@ -19,10 +19,10 @@ from provisioning_server.log_names import label
 
 @click.command("show")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on one line.")
-@data_option
-def command(as_json: bool, data: Path) -> None:
+@ledger_options
+def command(as_json: bool, place: LedgerPlace) -> None:
     """Count entries and certificates, in all and of each signer."""
-    with ledger_for_reading(data) as ledger:
+    with ledger_for_reading(place) as ledger:
         signers = ledger.by_signer()
         summary = _summary(ledger, signers)
     if as_json:

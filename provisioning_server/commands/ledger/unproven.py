@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Final
 
 import click
 
 from atcaprov.program.console_text import say
 from provisioning_server.commands.certificate_columns import certificate_fields, certificate_line
-from provisioning_server.commands.data_option import data_option
+from provisioning_server.commands.ledger_options import ledger_options
 from provisioning_server.commands.open_for_reading import ledger_for_reading
 from provisioning_server.commands.parameter_types import Duration
+from provisioning_server.ledger.ledger_place import LedgerPlace
 from provisioning_server.ledger.store import Ledger, StoredCertificate
 
 _PAGE: Final = 1000
@@ -35,14 +35,14 @@ def _now() -> datetime:
     help="Only those issued at least so long ago, such as 30m, 24h or 7d.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line, with all fields.")
-@data_option
-def command(older_than: timedelta | None, as_json: bool, data: Path) -> None:
+@ledger_options
+def command(older_than: timedelta | None, as_json: bool, place: LedgerPlace) -> None:
     """List certificates whose chip has not proven its key.
 
     Those that were issued before reports existed, or are answered to no challenge, are left out: no report can come.
     """
     before = _NO_LIMIT if older_than is None else _now() - older_than + _RESOLUTION
-    with ledger_for_reading(data) as ledger:
+    with ledger_for_reading(place) as ledger:
         found = 0
         for stored in _unproven(ledger, before):
             found += 1

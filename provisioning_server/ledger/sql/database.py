@@ -53,6 +53,15 @@ class Database(Protocol):
     def note_version(self, connection: Connection, version: int) -> None:
         """Write the version of the tables where the database itself keeps such a number, if it does."""
 
+    def claim(self, name: str, *, wait: bool = False) -> bool:
+        """Take the name of a server until the end; False if another one has it. `wait` for one that is ending."""
+
+    def release(self, name: str) -> None:
+        """Give back a name that was taken."""
+
+    def give_up(self) -> None:
+        """Give back all names and locks after an error: nothing is written any more."""
+
     def close(self) -> None:
         """Close all connections."""
 

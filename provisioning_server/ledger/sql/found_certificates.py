@@ -29,7 +29,7 @@ def _given(wanted: CertificateFilter) -> Iterator[_Condition]:
             yield f"c.{column} = ?", (value,)
     if wanted.station is not None:
         prefix = f"{wanted.station}:"
-        yield "(c.client = ? OR substr(c.client, 1, ?) = ?)", (wanted.station, len(prefix), prefix)
+        yield "(c.client = ? OR substr(c.client, 1, CAST(? AS INTEGER)) = ?)", (wanted.station, len(prefix), prefix)
     if wanted.since is not None:
         yield "c.time >= ?", (seconds(wanted.since),)
     if wanted.until is not None:

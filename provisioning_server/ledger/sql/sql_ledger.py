@@ -7,6 +7,7 @@ any kind, in a step or while anything is read, ends this ledger: every later cal
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -21,6 +22,7 @@ from provisioning_server.ledger.search import CertificateFilter
 from provisioning_server.ledger.sql.database import Connection, Database, DatabaseError, Row, one_of
 from provisioning_server.ledger.sql.found_certificates import conditions
 from provisioning_server.ledger.sql.schema import KEY_PREFIX
+from provisioning_server.ledger.sql.seen_head import LedgerBehindError, SeenHead
 from provisioning_server.ledger.sql.state_check import restored_tree, stored_tile
 from provisioning_server.ledger.sql.written_step import (
     StepRows,
@@ -79,9 +81,11 @@ class SqlLedger:
         self._database = database
         self._has_room = has_room
         self._documents: dict[str, SignerDocuments] = {}
+        self._behind = ""
         with self._reading() as connection:
-            size, self._newest = _size_and_newest(connection)
-            self._tree = restored_tree(connection, size)
+            head, self._newest = _head_and_newest(connection)
+            self._tree = restored_tree(connection, head.size)
+        self._seen = SeenHead(head)
 
     @property
     def newest(self) -> datetime | None:
@@ -111,8 +115,15 @@ class SqlLedger:
     def head(self) -> TreeHead:
         """Return the newest committed head."""
         with self._reading() as connection:
+            before = self._seen.head
             ((size, root),) = connection.rows("SELECT size, root FROM tree")
+            self._seen.follow(before, TreeHead(size, root), functools.partial(stored_tile, connection))
         return TreeHead(size, root)
+
+    @property
+    def seen(self) -> TreeHead:
+        """Return the newest head that was seen, also when the ledger has failed."""
+        return self._seen.head
 
     def known(self, chip_serials: Collection[bytes], public_keys: Collection[bytes]) -> KnownOfBatch:
         """Look up the chips and keys of a batch at once."""
@@ -205,7 +216,9 @@ class SqlLedger:
         self._require_working()
         step = StepRows.of(changes)
         with self._failing(), self._database.writing() as connection:
-            ((size, root, newest),) = connection.rows("SELECT size, root, newest FROM tree")
+            head, newest = _head_and_newest(connection)
+            self._seen.follow(self._seen.head, head, functools.partial(stored_tile, connection))
+            size, root = head.size, head.root
             tree = self._tree if self._tree.size == size else restored_tree(connection, size)
             write_documents(connection, self._not_kept(changes.documents))
             require_documents(connection, step.named_documents - self._documents.keys())
@@ -218,6 +231,7 @@ class SqlLedger:
                 root = tree.root
             refused = write_intents(connection, changes.intents)
         self._tree, self._newest = tree, newest
+        self._seen.advance(TreeHead(tree.size, root))
         self._documents.update((each.document_id, each) for each in changes.documents)
         return Committed(TreeHead(tree.size, root), size, refused, repeated)
 
@@ -309,6 +323,18 @@ class SqlLedger:
         with self._failing():
             return self._has_room()
 
+    def claim(self, server: str, *, wait: bool = False) -> bool:
+        """Take the name of a server until the end: only the holder writes for it. False if another program holds it."""
+        self._require_working()
+        with self._failing():
+            return self._database.claim(server, wait=wait)
+
+    def release(self, server: str) -> None:
+        """Give back a name that was taken."""
+        self._require_working()
+        with self._failing():
+            self._database.release(server)
+
     def close(self) -> None:
         """Release it."""
         self._database.close()
@@ -326,14 +352,24 @@ class SqlLedger:
     def _failing(self) -> Iterator[None]:
         try:
             yield
+        except LedgerBehindError as error:
+            self._behind = str(error)
+            self._fail()
+            raise _behind(self._behind) from error
         except DatabaseError as error:
-            self.failed = True
+            self._fail()
             raise _failure(str(error)) from error
         except BaseException:
-            self.failed = True
+            self._fail()
             raise
 
+    def _fail(self) -> None:
+        self.failed = True
+        self._database.give_up()
+
     def _require_working(self) -> None:
+        if self._behind:
+            raise _behind(self._behind)
         if self.failed:
             raise _failure("an earlier step failed")
 
@@ -352,6 +388,14 @@ def _failure(reason: str) -> AtcaProvError:
         f"The ledger cannot be read or written: {reason}.",
         advice="No certificate is issued. Make room or repair the disk, then start the server again.",
         code=Code.RECORDS_FAILED,
+    )
+
+
+def _behind(why: str) -> AtcaProvError:
+    return AtcaProvError(
+        f"The ledger is behind what it was: {why}.",
+        advice="No certificate is issued. Put the newest ledger back, then start the server again.",
+        code=Code.LEDGER_BEHIND,
     )
 
 
@@ -386,6 +430,6 @@ def _documents(document_id: str, content: bytes) -> SignerDocuments:
     return documents
 
 
-def _size_and_newest(connection: Connection) -> tuple[int, int | None]:
-    ((size, newest),) = connection.rows("SELECT size, newest FROM tree")
-    return size, newest
+def _head_and_newest(connection: Connection) -> tuple[TreeHead, int | None]:
+    ((size, root, newest),) = connection.rows("SELECT size, root, newest FROM tree")
+    return TreeHead(size, root), newest

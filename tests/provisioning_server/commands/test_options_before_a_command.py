@@ -8,7 +8,8 @@ import click
 import pytest
 
 from provisioning_server.cli import command
-from provisioning_server.commands.data_option import data_option
+from provisioning_server.commands.ledger_options import ledger_options
+from provisioning_server.ledger.ledger_place import LedgerPlace
 from tests.support.programs import run_in_process
 
 
@@ -18,9 +19,9 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     folders: list[Path] = []
 
     @click.command("ledger")
-    @data_option
-    def noted(data: Path) -> None:
-        folders.append(data)
+    @ledger_options
+    def noted(place: LedgerPlace) -> None:
+        folders.append(place.data)
 
     monkeypatch.setattr(command, "get_command", lambda context, name: noted if name == "ledger" else None)
     return folders

@@ -1,17 +1,21 @@
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from provisioning_server.ledger.ledger_place import PostgresqlUrl
 from provisioning_server.ledger.open_ledger import FILE_NAME, open_ledger
-from provisioning_server.ledger.sql import sqlite_database
+from provisioning_server.ledger.sql import postgresql_database, sqlite_database
 from provisioning_server.ledger.sql.database import Database
+from provisioning_server.ledger.sql.postgresql_database import PostgresqlDatabase
 from provisioning_server.ledger.sql.sql_ledger import SqlLedger
 from provisioning_server.ledger.sql.sqlite_database import SqliteDatabase
 from tests.provisioning_server.ledger.events import NOW
+from tests.support.postgresql import PostgresqlServer, running_postgresql
 
 OpenStore = Callable[[], SqlLedger]
 """Open the same store once more, as the next start of a server does."""
@@ -22,6 +26,8 @@ def not_synced(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the disk out of tests of what is written: no power is cut here."""
     settings = (*sqlite_database._SETTINGS, "PRAGMA synchronous=OFF")
     monkeypatch.setattr(sqlite_database, "_SETTINGS", settings)
+    quick = (*postgresql_database._SETTINGS, "SET synchronous_commit = off")
+    monkeypatch.setattr(postgresql_database, "_SETTINGS", quick)
 
 
 @dataclass(frozen=True)
@@ -37,15 +43,25 @@ def _sqlite(folder: Path) -> Store:
     return Store(lambda: open_ledger(path, NOW), lambda: SqliteDatabase(path))
 
 
-_STORES: dict[str, Callable[[Path], Store]] = {"sqlite": _sqlite}
+def _postgresql(server: PostgresqlServer) -> Store:
+    url = PostgresqlUrl(server.url(), schema=f"ledger_{secrets.token_hex(4)}")
+    return Store(lambda: open_ledger(url, NOW), lambda: PostgresqlDatabase(url))
 
 
-@pytest.fixture(params=_STORES)
+@pytest.fixture(scope="session")
+def quick_postgresql() -> Iterator[PostgresqlServer]:
+    """A server for tests of what is written."""
+    with running_postgresql() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def new_store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Store]:
     """Return a maker of empty stores of each kind in turn; all that is asked of one is asked of the others."""
+    server = request.getfixturevalue("quick_postgresql") if request.param == "postgresql" else None
 
     def make() -> Store:
-        store = _STORES[request.param](tmp_path_factory.mktemp("store"))
+        store = _sqlite(tmp_path_factory.mktemp("store")) if server is None else _postgresql(server)
         store.open().close()
         return store
 

@@ -45,6 +45,17 @@ class FaultyDatabase:
     def note_version(self, connection: Connection, version: int) -> None:
         self._inner.note_version(connection, version)
 
+    def claim(self, name: str, *, wait: bool = False) -> bool:
+        self.operate()
+        return self._inner.claim(name, wait=wait)
+
+    def release(self, name: str) -> None:
+        self.operate()
+        self._inner.release(name)
+
+    def give_up(self) -> None:
+        self._inner.give_up()
+
     def close(self) -> None:
         self._inner.close()
 

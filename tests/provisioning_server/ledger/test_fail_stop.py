@@ -50,8 +50,10 @@ QUESTIONS: dict[str, Callable[[SqlLedger], object]] = {
     "by_signer": SqlLedger.by_signer,
     "log_key": SqlLedger.log_key,
     "claim_log_key": lambda ledger: ledger.claim_log_key(b"key"),
+    "claim": lambda ledger: ledger.claim(SERVER),
+    "release": lambda ledger: ledger.release(SERVER),
 }
-_WITHOUT_DATABASE = {"failed", "newest", "has_room", "close"}
+_WITHOUT_DATABASE = {"failed", "newest", "seen", "has_room", "close"}
 
 
 def _next_step(ledger: SqlLedger) -> None:
