@@ -198,7 +198,13 @@ def test_every_image_that_an_advice_lists_exists() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "command",
-    [install_command("hidapi"), install_command("cryptoauthlib"), extra_command("web"), extra_command("pkcs11")],
+    [
+        install_command("hidapi"),
+        install_command("cryptoauthlib"),
+        extra_command("web"),
+        extra_command("pkcs11"),
+        extra_command("postgresql"),
+    ],
 )
 def test_what_is_missing_can_be_installed_as_the_advice_says(command: str) -> None:
     words = shlex.split(command)

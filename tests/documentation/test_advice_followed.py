@@ -50,6 +50,8 @@ ELSEWHERE: list[Row] = tomllib.loads(_ELSEWHERE.read_text("utf-8"))["advice"]
 ONLY_READ = {
     "See docs/reference/devices.md for the format.",
     "Install the version of cryptoauthlib that docs/howto/install.md names for this platform.",
+    "Back it up with pg_dump, as docs/howto/share-a-ledger-on-postgresql.md says.",
+    "Restore it with pg_restore, as docs/howto/share-a-ledger-on-postgresql.md says.",
 }
 """Advice that names a page, which `test_advice.py` looks for."""
 

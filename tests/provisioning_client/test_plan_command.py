@@ -16,6 +16,7 @@ from atcaprov import Device
 from atcaprov.device.command_guard import act_of
 from provisioning_client.cli import command
 from provisioning_server.commands.open_for_reading import ledger_for_reading
+from provisioning_server.ledger.ledger_place import LedgerPlace
 from provisioning_server.ledger.store import TreeHead
 from tests.support.in_memory_signer import MemorySigner
 from tests.support.ports import unused_port
@@ -42,7 +43,7 @@ class Line:
 
     def records(self) -> tuple[TreeHead, int]:
         """What the server has kept: the head of its ledger, and how many signers it has the documents of."""
-        with ledger_for_reading(self.data) as ledger:
+        with ledger_for_reading(LedgerPlace(self.data)) as ledger:
             return ledger.head(), len(ledger.known_documents())
 
 

@@ -18,6 +18,7 @@ from provisioning_server.commands.certificate_columns import COLUMNS
 from provisioning_server.commands.ledger.csv_lines import CsvLines
 from provisioning_server.commands.open_for_reading import ledger_for_reading
 from provisioning_server.ledger.changes import Changes
+from provisioning_server.ledger.ledger_place import LedgerPlace
 from provisioning_server.ledger.open_ledger import FILE_NAME, open_ledger
 from provisioning_server.ledger.sql.sql_ledger import SqlLedger
 from tests.provisioning_server.commands.conftest import OTHER_SIGNER, RunLedger, changed
@@ -165,7 +166,7 @@ def test_search_sees_what_the_server_has_just_issued(open_server: SqlLedger, run
 
 
 def test_reading_commands_cannot_write(open_server: SqlLedger, tmp_path: Path) -> None:
-    with ledger_for_reading(tmp_path) as ledger, pytest.raises(Exception, match="for reading only"):
+    with ledger_for_reading(LedgerPlace(tmp_path)) as ledger, pytest.raises(Exception, match="for reading only"):
         ledger.commit(Changes(events=[issued(4)]))
     connection = sqlite3.connect(f"{(tmp_path / FILE_NAME).as_uri()}?mode=ro", uri=True)
     with pytest.raises(sqlite3.OperationalError, match="readonly"):
