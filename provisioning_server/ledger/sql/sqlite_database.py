@@ -169,8 +169,8 @@ class SqliteDatabase:
         connection.run(f"PRAGMA user_version={version}")
 
     def claim(self, name: str, *, wait: bool = False) -> bool:
-        """Return True: the lock of the data folder lets one server write."""
-        return True
+        """Return True for the server itself, which waits: it has the lock of the data folder. No other can be told."""
+        return wait
 
     def release(self, name: str) -> None:
         """Do nothing."""
