@@ -23,7 +23,7 @@ from provisioning_server.issuing.rollback_rules import (
     settled_losses,
     why_behind,
 )
-from provisioning_server.ledger.changes import Changes, Event, Intent, Lost
+from provisioning_server.ledger.changes import Changes, CounterSeen, Event, Intent, Lost
 from provisioning_server.ledger.checkpoint_file import CheckpointFile
 from provisioning_server.ledger.rollback_notes import RollbackFile, RollbackNotes, SignerAhead
 from provisioning_server.ledger.store import Ledger
@@ -216,10 +216,23 @@ class RollbackGuard:
         events: list[Event] = [event for event in (seen, settled) if event is not None]
         if events:
             self._ledger.commit(Changes(events=events))
+        if seen is not None:
+            self._say_first_seen(signer, seen)
         if settled is not None:
             name = label(signer.serial, signer.name)
             self._log.info(f"{name} has made {settled.signatures} signatures for {settled.losses} lost certificates.")
         return _Admission(signer, None, not open_intents)
+
+    def _say_first_seen(self, signer: Signer, seen: CounterSeen) -> None:
+        name, recorded = label(signer.serial, signer.name), seen.value - seen.first
+        counts = f"{name} is counted from now on: the ledger has {recorded} of its {seen.value} signatures"
+        if seen.first:
+            self._log.warning(
+                f"{counts}. The other {seen.first} have no certificate here: they were made elsewhere, or records of an"
+                " older version were not imported."
+            )
+        else:
+            self._log.info(f"{counts}.")
 
     def _refusal(self, signer: Signer, compared: CounterComparison) -> ErrorReply | None:
         if compared.counter_is_behind:

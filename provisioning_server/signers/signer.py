@@ -64,7 +64,9 @@ class Signer(Protocol):
         """What counts its signatures outside this computer; None if nothing does, or it cannot be read.
 
         It advances with each signature, also with one whose answer is lost, and never goes back. It is asked when the
-        signer is opened or unlocked, and counted on with each `sign`.
+        signer is opened or unlocked, and counted on with each `sign`. The ledger is compared with it when the signer is
+        chosen for the first time, and after each signature of a slow one. No quick signer has a counter: one that gets
+        one must be slow, or be compared in `Certification.sign`.
         """
 
     @property

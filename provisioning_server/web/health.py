@@ -13,7 +13,7 @@ from atcaprov.errors import Code
 from atcaprov.wire.messages import ErrorReply
 from provisioning_server import rejections
 from provisioning_server.records.signer_documents import SignerDocuments
-from provisioning_server.signers.registry import RegistryEntry, SignerRegistry
+from provisioning_server.signers.registry import SignerRegistry
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +77,3 @@ class HealthCheck:
             for entry in self._signers.entries()
         ]
         return None if None in troubles else next(iter(troubles), rejections.SIGNER_UNPLUGGED)
-
-    def _trouble_of(self, entry: RegistryEntry) -> ErrorReply | None:
-        if entry.trouble is not None or entry.signer.ready:
-            return entry.trouble or self._trouble(entry.signer.documents)
-        return rejections.SIGNER_NOT_READY

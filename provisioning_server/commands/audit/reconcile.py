@@ -101,6 +101,8 @@ def _line(signer: SignerCount) -> str:
         counter += ", and where it began is unknown"
     elif signer.difference:
         counter += f", expected {signer.expected}: {signer.difference:+}"
+    if tally.first and signer.first is None:
+        counter += f"; {tally.first} earlier signatures have no entry: they were made before it was first seen"
     return f"Signer {signer.signer_serial.hex().upper()} {signer.name}: {made}; {counter}"
 
 
@@ -124,6 +126,7 @@ def _print_json(chips: ChipCount, signers: Sequence[SignerCount]) -> None:
                 "lost": signer.tally.lost,
                 "unsure": signer.tally.unsure,
                 "accepted": signer.tally.accepted,
+                "before": signer.tally.first if signer.first is None else None,
                 "counter": signer.counter,
                 "expected": signer.expected,
                 "difference": signer.difference,

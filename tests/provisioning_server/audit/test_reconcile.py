@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,9 +12,10 @@ import pytest
 from atcaprov.device.device import Device
 from provisioning_server.cli import command
 from provisioning_server.issuing.issuance import issue
-from provisioning_server.ledger.changes import Changes, Issued
+from provisioning_server.ledger.changes import Changes, CounterSeen, Issued
 from provisioning_server.ledger.open_ledger import FILE_NAME, open_ledger
 from provisioning_server.signers.module import PluggedModule
+from tests.provisioning_server.ledger.events import SIGNER, issued, step
 from tests.support.in_memory_signer import SigningKey
 from tests.support.programs import Ended, run_in_process
 from tests.support.server_parts import chip_serial
@@ -47,3 +49,16 @@ def test_signature_that_is_not_in_the_log_is_found(tmp_path: Path) -> None:
     differs = reconcile()
     assert differs.code == 1
     assert ": +1\n" in differs.out
+
+
+def test_signatures_before_a_module_was_first_seen_are_named(tmp_path: Path) -> None:
+    now = datetime(2026, 11, 21, tzinfo=UTC)
+    with contextlib.closing(open_ledger(tmp_path / FILE_NAME, now)) as ledger:
+        step(ledger, issued(1), CounterSeen(now, SIGNER.serial, 29, 28))
+    name = SIGNER.serial.hex().upper()
+    words = ("--data", str(tmp_path), "audit", "reconcile", "--counter", f"{name}=29")
+    done = run_in_process(command, *words)
+    assert done.code == 0
+    assert "; counter 29; 28 earlier signatures have no entry" in done.out
+    (signer,) = json.loads(run_in_process(command, *words, "--json").out)["signers"]
+    assert (signer["before"], signer["difference"]) == (28, 0)

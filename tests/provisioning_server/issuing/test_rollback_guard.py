@@ -125,9 +125,19 @@ def test_older_module_is_recorded_when_it_is_first_seen(server: GuardedLedger) -
     step(server.ledger, issued(1))
     assert server.start().admit(CountingSigner(29, first=None)) is None
     assert events(server.ledger)[-1] == CounterSeen(NOW, SIGNER.serial, 29, 28)
+    assert server.log.lines[-1].startswith("warning: Signer ")
+    assert "the ledger has 1 of its 29 signatures. The other 28 have no certificate" in server.log.lines[-1]
     again = server.again()
     assert again.start().admit(CountingSigner(30, first=None)) is not None
     server.ledger = again.ledger
+
+
+def test_older_module_with_all_its_certificates_gets_no_warning(server: GuardedLedger) -> None:
+    step(server.ledger, issued(1), issued(2))
+    assert server.start().admit(CountingSigner(2, first=None)) is None
+    (line,) = server.log.lines
+    assert line.startswith("info: Signer ")
+    assert line.endswith("the ledger has 2 of its 2 signatures.")
 
 
 def test_older_module_with_fewer_signatures_than_the_ledger_is_refused(server: GuardedLedger) -> None:

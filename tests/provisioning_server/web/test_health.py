@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import http.client
 import json
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
-from atcaprov import AtcaProvError, Code
+from atcaprov import AtcaProvError, Code, durable_files
 from atcaprov.web.address import WebAddress
 from atcaprov.web.login_links import FILE_NAME
 from atcaprov.wire.messages import CertificatesReply, ErrorReply
 from provisioning_server import rejections
-from provisioning_server.ledger.changes import Changes
+from provisioning_server.ledger.changes import Changes, ClockAccepted
+from provisioning_server.ledger.open_ledger import open_ledger
+from provisioning_server.ledger.sql.database import Row, Value
 from provisioning_server.ledger.sql.sql_ledger import SqlLedger
+from provisioning_server.ledger.sql.sqlite_database import SqliteConnection
 from provisioning_server.ledger.store import Committed
 from provisioning_server.records.signer_documents import SignerDocuments
 from provisioning_server.signers.registry import SignerRegistry
 from provisioning_server.web.health import HealthCheck, notice
-from tests.support.in_memory_signer import MemorySigner
+from tests.support.in_memory_signer import NOW, MemorySigner
 from tests.support.raw_http_client import Visitor
 from tests.support.server import ServerAddress, WireClient, running_server
 from tests.support.server_parts import request
@@ -102,6 +108,12 @@ class Site:
         connection.close()
         return answer.status, text, {name.lower(): value for name, value in answer.getheaders()}
 
+    @property
+    def found(self) -> tuple[int, str, str]:
+        status, text, _ = self.ask()
+        health = json.loads(text)
+        return status, health["status"], health["code"]
+
 
 @pytest.fixture
 def site(signer: MemorySigner, tmp_path: Path) -> Iterator[Site]:
@@ -141,3 +153,56 @@ def test_the_first_error_of_the_ledger_makes_it_red_and_the_page_says_it(
         shown = next(events)
     assert shown["summary"].startswith("The ledger has failed: nothing is issued until the server is started again. ")
     assert shown["signers"][0]["headline"] == "Issues nothing"
+
+
+def test_neither_health_nor_page_reads_what_grows_with_the_ledger(
+    site: Site, signer: MemorySigner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with WireClient(site.address) as wire:
+        assert isinstance(wire.ask(request(signer)), CertificatesReply)
+    visitor = Visitor(site.data)
+    visitor.log_in()
+    statements: list[str] = []
+    real = SqliteConnection.rows
+
+    def rows(self: SqliteConnection, statement: str, values: Sequence[Value] = ()) -> list[Row]:
+        statements.append(statement)
+        return real(self, statement, values)
+
+    monkeypatch.setattr(SqliteConnection, "rows", rows)
+    for _ in range(3):
+        assert site.ask()[0] == site.ask("HEAD")[0] == 200
+    assert statements == []
+    assert "signers" in visitor.ask("GET", "/signers").text
+    with visitor.events() as events:
+        next(events)
+    assert statements, "the page shows what a signer has issued"
+    assert {each.partition(" FROM ")[2] for each in statements} == {"signers WHERE signer_serial = ?"}
+
+
+def test_full_disk_is_seen_from_outside(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(durable_files, "free_bytes", lambda _: 1000)
+    assert site.found == (503, "failing", "disk-full")
+    monkeypatch.undo()
+    assert site.found == (200, "ok", "")
+
+
+def test_wrong_clock_is_seen_from_outside(signer: MemorySigner, tmp_path: Path) -> None:
+    with contextlib.closing(open_ledger(tmp_path / "ledger.sqlite3", NOW)) as ledger:
+        ledger.commit(Changes(events=[ClockAccepted(NOW + timedelta(days=36500), NOW, "it is the future")]))
+    with running_server(signer, tmp_path, web=WebAddress("127.0.0.1", 0)) as address:
+        assert Site(tmp_path, address).found == (503, "failing", "server-clock")
+
+
+@pytest.mark.slow
+def test_older_ledger_is_seen_from_outside(signer: MemorySigner, tmp_path: Path) -> None:
+    for number in (1, 2):
+        with running_server(signer, tmp_path) as address, WireClient(address) as wire:
+            assert isinstance(wire.ask(request(signer, number)), CertificatesReply)
+        if number == 1:
+            shutil.copy(tmp_path / "ledger.sqlite3", tmp_path / "older")
+    (tmp_path / "older").replace(tmp_path / "ledger.sqlite3")
+    shutil.rmtree(tmp_path / "logs")  # else the signing logs show it, and nothing starts
+    shutil.rmtree(tmp_path / "certs")
+    with running_server(signer, tmp_path, web=WebAddress("127.0.0.1", 0)) as address:
+        assert Site(tmp_path, address).found == (503, "failing", "ledger-behind")
