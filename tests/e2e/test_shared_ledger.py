@@ -214,3 +214,29 @@ def test_commands_for_a_ledger_in_a_folder_say_so(words: tuple[str, str], tmp_pa
     done = run_in_process(command, "ledger", *words, "--data", str(tmp_path), "--ledger", "postgresql:///ledger")
     assert (done.code, "is on PostgreSQL" in done.err) == (2, True)
     assert not list(tmp_path.iterdir())
+
+
+def test_older_copy_in_place_of_the_database_stops_issuing_also_after_a_restart(shared: SharedLedger) -> None:
+    administrator = shared.postgresql
+    with shared.servers() as servers:
+        shared.load(servers, 10)
+        dump = administrator.dump(shared.url)
+        shared.load(servers, 20)
+        with psycopg.connect(shared.url, autocommit=True) as connection:
+            connection.execute("ALTER SCHEMA atcaprov_ledger RENAME TO newer")
+        administrator.restore(dump, shared.url)
+        assert shared.load(servers, 10).keys() <= {Code.LEDGER_BEHIND, Code.RECORDS_FAILED}
+        for server in servers:
+            server.program.stop()
+        assert "ledger is behind what it was" in str(servers[0].program.lines + servers[1].program.lines)
+    for number in range(2):
+        data = shared.data(number)
+        with server_program("--signer", shared.signer, "--data", data, "--ledger", shared.url) as program:
+            said = program.wait_for("the ledger is behind what it was")
+            assert f"{data / 'checkpoint'} has its newest checkpoint" in said
+    with psycopg.connect(shared.url, autocommit=True) as connection:
+        connection.execute("DROP SCHEMA atcaprov_ledger CASCADE")
+        connection.execute("ALTER SCHEMA newer RENAME TO atcaprov_ledger")
+    with shared.servers() as servers:
+        assert not shared.load(servers, 10)
+    assert not shared.check().open_intents

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote, urlencode
 
+import psycopg
 import pytest
 
 from tests.support.system_programs import require_program
@@ -91,6 +92,19 @@ class PostgresqlServer:
         """Make an empty database; return its URL."""
         self._run("createdb", "--host", str(self._folder), "--username", _SUPERUSER, name)
         return self.url(name)
+
+    def dump(self, url: str) -> bytes:
+        """Return a dump of a database, in the format of pg_restore."""
+        return subprocess.run(
+            [self.programs / "pg_dump", "--format=custom", url], capture_output=True, check=True
+        ).stdout
+
+    def restore(self, dump: bytes, url: str) -> None:
+        """Restore what a database lacks from a dump."""
+        command = [str(self.programs / "pg_restore"), "--schema=atcaprov_ledger", f"--dbname={url}"]
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("CREATE SCHEMA atcaprov_ledger")
+        subprocess.run(command, input=dump, capture_output=True, check=True)
 
     def copy_to(self, other: PostgresqlServer) -> None:
         """Make the cluster of another server from this one, which runs: a replica that is cut off from now on."""
