@@ -78,6 +78,7 @@ class SqlLedger:
     def __init__(self, database: Database, has_room: Callable[[], bool] = lambda: True) -> None:
         """Read where the log ends; raises AtcaProvError RECORDS_FAILED."""
         self.failed = False
+        self._reason = "an earlier step failed"
         self._database = database
         self._has_room = has_room
         self._documents: dict[str, SignerDocuments] = {}
@@ -94,7 +95,7 @@ class SqlLedger:
 
     @property
     def identity(self) -> LogIdentity:
-        """Return which log this is. Another server on the ledger may have begun a new epoch, so it is read anew."""
+        """Return which log this is. Another server on the ledger may have begun a new epoch, so it is read again."""
         with self._reading() as connection:
             ((ledger_id, epoch),) = connection.rows("SELECT ledger_id, epoch FROM ledger")
         return LogIdentity(ledger_id, epoch)
@@ -357,8 +358,9 @@ class SqlLedger:
             self._fail()
             raise _behind(self._behind) from error
         except DatabaseError as error:
+            self._reason = str(error)
             self._fail()
-            raise _failure(str(error)) from error
+            raise _failure(self._reason) from error
         except BaseException:
             self._fail()
             raise
@@ -371,7 +373,7 @@ class SqlLedger:
         if self._behind:
             raise _behind(self._behind)
         if self.failed:
-            raise _failure("an earlier step failed")
+            raise _failure(self._reason)
 
 
 def room_on_disk(path: Path, least: int) -> bool:
