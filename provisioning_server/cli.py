@@ -69,7 +69,7 @@ from signer_module.commands.password_options import DESCRIPTOR
 @click.option(
     "--data", metavar="DIR", type=click.Path(path_type=Path), default=default_data,
     show_default="of the user; on Linux ~/.local/share/atcaprov/provisioning-server",
-    help="Folder for logs/, certs/, signers/ and modules/.",
+    help="Folder for the ledger, logs/, certs/, signers/ and modules/.",
 )  # fmt: skip
 @click.option(
     "--ledger", metavar="URL", type=LedgerUrl(), show_default="a file in the data folder",
@@ -181,7 +181,9 @@ def _only_for_commands(context: click.Context) -> None:
     for name in context.params:
         if name not in ("data", "ledger") and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             option = next(option for option in context.command.params if option.name == name)
-            raise click.UsageError(f"{option.opts[-1]} is for serving, which needs no command. Leave it out.", context)
+            raise click.UsageError(
+                f"{option.opts[-1]} is an option for serving. Leave it out before a command.", context
+            )
     context.default_map = None  # its keys are options of the server, never those of a command
 
 

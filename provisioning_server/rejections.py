@@ -71,7 +71,7 @@ QUOTA_USED_UP: Final = _rejected(
     Code.QUOTA_USED_UP, "The signer's quota is used up. Connect another signer module.", False
 )
 RECORDS_FAILED: Final = _rejected(
-    Code.RECORDS_FAILED, "The server's records failed, so it issues nothing until it is restarted.", False
+    Code.RECORDS_FAILED, "The server's ledger has failed, so it issues nothing until it is restarted.", False
 )
 LEDGER_BEHIND: Final = _rejected(
     Code.LEDGER_BEHIND, "The server's ledger is older than it was, so it signs nothing. Call the supervisor.", True

@@ -21,7 +21,7 @@ from provisioning_server.records.server_id import FILE_NAME as SERVER_ID_FILE
 
 
 def open_or_import(folder: DataFolder, now: datetime, log: Log, url: PostgresqlUrl | None = None) -> SqlLedger:
-    """Open the ledger of a data folder, or the one in a database; make it of records of an older version, or anew.
+    """Open the ledger of a data folder, or the one in a database; make it from older records, or an empty one.
 
     Raises:
         UsageError: LEDGER_INVALID if there is a database, and the folder has a ledger or older records of its own.

@@ -79,8 +79,8 @@ def _tell(record: BirthRecord, report: AuditReport) -> None:
     if not counts["certificates"]:
         report.find("certificate-missing", "The record has no certificate.")
     report.checked += [
-        f"{counts['certificates']} certificates of chip {chip}: signed, with a chain to the root.",
-        f"{counts['proofs of possession']} proofs that the chip has the key of its certificate.",
+        f"Certificates of chip {chip}: {counts['certificates']}, each signed, with its chain to the root.",
+        f"Proofs that the chip has the key of its certificate: {counts['proofs of possession']}.",
     ]
     if not counts["proofs of possession"]:
         report.remarks.append("The chip has not proven that it has the key of its certificate.")

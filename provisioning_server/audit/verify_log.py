@@ -142,9 +142,9 @@ def _tell(source: LogSource, order: AuditOrder, report: AuditReport) -> None:
     counts = report.counts
     report.checked += [
         f"All {source.head().size} entries were hashed again and compared with the tiles and the root of the log.",
-        f"{counts['certificates']} certificates: each signed by its signer, the chain to the root, rebuilt from the"
-        " 72 bytes on the chip.",
-        f"{counts['proofs of possession']} proofs that a chip has the key of its certificate.",
+        f"Certificates: {counts['certificates']}, each signed by its signer, with its chain to the root, and rebuilt"
+        " from the 72 bytes on the chip.",
+        f"Proofs that a chip has the key of its certificate: {counts['proofs of possession']}.",
         "No key was certified for two chips" + ("." if order.allow_rekey else ", and no chip for two keys."),
     ]
     if not order.since and not isinstance(source, FolderLog):

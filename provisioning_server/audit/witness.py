@@ -77,7 +77,7 @@ class Witness:
             if trusted is None or trusted.name != origin:
                 raise UsageError(
                     f"This witness does not know the log {origin}.",
-                    advice="Give its verifier key with --trust, if its operators have told you that this log begins.",
+                    advice="If its operators confirm that the log is new, give its verifier key with --trust.",
                     code=Code.WITNESS_REFUSED,
                 )
             return trusted, None

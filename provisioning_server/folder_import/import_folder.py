@@ -93,7 +93,7 @@ def _require_no_ledger(data: Path) -> None:
     if status(data / FILE_NAME) is not None:
         raise UsageError(
             f"The data folder {data} has a ledger: its older records were imported before.",
-            advice="Nothing is to be done.",
+            advice="Nothing needs to be done.",
         )
     if not holds_records(data):
         raise UsageError(

@@ -78,8 +78,9 @@ class ProofDeadline:
         overdue = self.overdue
         if not overdue.number:
             return ""
-        are = "certificate is" if overdue.number == 1 else "certificates are"
-        return f"{overdue.count_text} {are} not proven after {self.within}, the oldest of {overdue.oldest}."
+        if overdue.number == 1:
+            return f"1 certificate is not proven after {self.within}, that of {overdue.oldest}."
+        return f"{overdue.count_text} certificates are not proven after {self.within}, the oldest of {overdue.oldest}."
 
 
 def duration_text(duration: timedelta) -> str:

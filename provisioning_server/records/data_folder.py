@@ -124,8 +124,8 @@ def _locked(what: Path, flags: int, folder: Path) -> Iterator[None]:
 
 def _in_use(path: Path) -> UsageError:
     return UsageError(
-        f"Another Provisioning Server uses the data folder {path}.",
-        advice="Stop it, or give this one its own folder with --data.",
+        f"A Provisioning Server or one of its commands uses the data folder {path}.",
+        advice="Stop it, or name another folder with --data.",
     )
 
 

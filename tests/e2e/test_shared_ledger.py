@@ -46,7 +46,7 @@ def shared(postgresql: PostgresqlServer, tmp_path: Path) -> SharedLedger:
 def audit(shared: SharedLedger, *words: str) -> None:
     done = run_in_process(command, "audit", "verify", "--data", str(shared.data(1)), "--ledger", shared.url, *words)
     assert done.code == 0, done
-    assert "Nothing was found." in done.out
+    assert "No findings." in done.out
 
 
 def test_two_servers_race_for_the_same_chips(shared: SharedLedger, tmp_path: Path) -> None:

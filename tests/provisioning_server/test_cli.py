@@ -129,7 +129,7 @@ def test_a_second_server_on_the_same_data_is_refused(signer: SignerFolder, tmp_p
         first.address()
         with server_program(*options) as second:
             assert second.finish() == 2
-        assert "Another Provisioning Server uses the data folder" in second.errors
+        assert "uses the data folder" in second.errors
         with server_program("--signer", signer.path, "--data", tmp_path / "its own") as beside:
             beside.address()
             assert beside.stop() == 0

@@ -46,7 +46,7 @@ def test_late_proof_is_yellow_and_stops_nothing(tmp_path: Path) -> None:
     with server_program(*options, "24h") as server:
         address = server.address()
         line = server.wait_for("not proven after")
-        assert f"1 certificate is not proven after 1d, the oldest of Device ({product.chip.hex().upper()})" in line
+        assert f"1 certificate is not proven after 1d, that of Device ({product.chip.hex().upper()})" in line
         visitor = Visitor(tmp_path / "data")
         assert health(visitor) == (200, "degraded", "proof-overdue")
         visitor.log_in()

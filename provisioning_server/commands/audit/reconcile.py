@@ -19,6 +19,7 @@ from provisioning_server.commands.open_for_reading import ledger_for_reading
 from provisioning_server.ledger.ledger_place import LedgerPlace
 from provisioning_server.ledger.sql.sql_ledger import SqlLedger
 from provisioning_server.ledger.store import SignerTally
+from provisioning_server.log_names import label
 from signer_module.on_chip.module import SignerModule
 
 _DIFFERS = 1
@@ -40,7 +41,7 @@ _NUMBER = re.compile("[0-9]{1,9}", re.ASCII)
 def command(
     place: LedgerPlace, modules: tuple[str, ...], counters: tuple[str, ...], chips_in: int | None, as_json: bool
 ) -> int:
-    """Compare what came in with what became of it.
+    """Compare chips with their fates, and certificates with counters.
 
     Chips with their fates, and certificates with the counters of signers. Exit code 0 if they meet, 1 if they do not.
     """
@@ -85,7 +86,8 @@ def _print(chips: ChipCount, signers: Sequence[SignerCount]) -> None:
     for name, count in sorted(open_fates.items()):
         say(f"  open, {name}: {count}")
     if chips.unseen is not None:
-        say(f"Chips delivered: {chips.delivered}; without a certificate: {chips.unseen}")
+        rest = f"without a certificate: {chips.unseen}" if chips.unseen >= 0 else f"too few by {-chips.unseen}"
+        say(f"Chips delivered: {chips.delivered}; {rest}")
     for signer in signers:
         say(_line(signer))
 
@@ -103,7 +105,7 @@ def _line(signer: SignerCount) -> str:
         counter += f", expected {signer.expected}: {signer.difference:+}"
     if tally.first and signer.first is None:
         counter += f"; {tally.first} earlier signatures have no entry: they were made before it was first seen"
-    return f"Signer {signer.signer_serial.hex().upper()} {signer.name}: {made}; {counter}"
+    return f"{label(signer.signer_serial, signer.name)}: {made}; {counter}"
 
 
 def _print_json(chips: ChipCount, signers: Sequence[SignerCount]) -> None:

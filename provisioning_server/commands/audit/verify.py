@@ -91,14 +91,15 @@ def _print(report: AuditReport) -> None:
     for title, lines in (("Checked", report.checked), ("Note", report.remarks)):
         for line in lines:
             say(f"{title}: {line}")
-    say("Counted: " + ", ".join(f"{count} {name}" for name, count in sorted(report.counts.items())))
+    if report.counts:
+        say("Counted: " + ", ".join(f"{name} {count}" for name, count in sorted(report.counts.items())))
     for finding in report.findings:
         place = "" if finding.index is None else f" entry {finding.index}:"
         say(f"Found [{finding.code}]{place} {finding.text}")
     more = report.found - len(report.findings)
     if more:
         say(f"Found {more} more.")
-    say(f"{report.found} findings." if report.found else "Nothing was found.")
+    say(f"Findings: {report.found}." if report.found else "No findings.")
 
 
 def _print_json(report: AuditReport) -> None:

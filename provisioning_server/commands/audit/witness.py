@@ -28,7 +28,7 @@ from provisioning_server.commands.audit.written_file import write_file
     help="File for the cosigned checkpoint; default: the checkpoint in DIR itself.",
 )  # fmt: skip
 def command(folder: Path, state: Path, name: str, trust: str | None, output: Path | None) -> None:
-    """Cosign an exported log that continues.
+    """Cosign the checkpoint of an exported log that continues.
 
     It must continue what this witness saw before. A log that went back, or whose older entries were changed, is
     refused.

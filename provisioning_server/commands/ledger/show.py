@@ -21,7 +21,7 @@ from provisioning_server.log_names import label
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on one line.")
 @ledger_options
 def command(as_json: bool, place: LedgerPlace) -> None:
-    """Count entries and certificates, in all and of each signer."""
+    """Count certificates, in all and of each signer."""
     with ledger_for_reading(place) as ledger:
         signers = ledger.by_signer()
         summary = _summary(ledger, signers)

@@ -60,8 +60,8 @@ def test_export_then_verify(audit: RunAudit, served: Ledger) -> None:
         ended = audit("verify", *place, "--key", key, "--since", "old")
         assert ended.code == 0
         assert "Checked: The log continues the older checkpoint of 5 entries" in ended.out
-        assert "3 certificates" in ended.out
-        assert ended.out.endswith("Nothing was found.\n")
+        assert "Certificates: 3, each signed" in ended.out
+        assert ended.out.endswith("No findings.\n")
 
 
 def test_verify_without_a_key_says_what_that_is_worth(audit: RunAudit) -> None:
@@ -77,7 +77,7 @@ def test_findings_have_their_index_and_an_exit_code(audit: RunAudit) -> None:
     ended = audit("verify", "log", "--key", key)
     assert ended.code == 1
     assert "Found [entry-changed] entry 1: " in ended.out
-    assert ended.out.endswith(" findings.\n")
+    assert "\nFindings: " in ended.out
     found = json.loads(audit("verify", "log", "--key", key, "--json").out)
     assert {"code": "entry-changed", "index": 1} in [
         {name: one[name] for name in ("code", "index")} for one in found["findings"]
@@ -100,7 +100,7 @@ def test_birth_record_by_chip_and_by_certificate(audit: RunAudit) -> None:
         assert json.loads(audit("proof", "--certificate", file).out)["chip_serial"] == serial
     found = audit("verify", "unit.json", "--key", key)
     assert found.code == 0
-    assert "1 proofs that the chip has the key of its certificate" in found.out
+    assert "Proofs that the chip has the key of its certificate: 1." in found.out
     Path("unit.json").write_text(Path("unit.json").read_text().replace("good", "GOOD"))
     assert audit("verify", "unit.json", "--key", key).code == 1
 
@@ -186,7 +186,9 @@ def test_reconcile_compares_chips_and_counters(audit: RunAudit, served: Ledger) 
     assert "Chips with a certificate: 3 = 1 good + 1 scrap + 1 open\n  open, not reported: 1\n" in ended.out
     assert "Chips delivered: 5; without a certificate: 2\n" in ended.out
     assert "4 = 3 certificates + 0 CRLs + 1 lost + 0 accepted; its counter was not read" in ended.out
-    assert audit("reconcile", "--chips-in", "2").code == 1
+    short = audit("reconcile", "--chips-in", "2")
+    assert short.code == 1
+    assert "Chips delivered: 2; too few by 1\n" in short.out
     found = json.loads(audit("reconcile", "--json").out)
     assert (found["chips"]["good"], found["chips"]["scrap"], found["chips"]["open"]) == (1, 1, 1)
     assert found["signers"][0]["signer_serial"] == serial

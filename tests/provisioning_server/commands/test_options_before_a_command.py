@@ -65,7 +65,7 @@ def test_data_folder_of_the_settings_file_holds_for_commands(seen: list[Path], t
 def test_option_of_the_server_before_a_command_is_refused(seen: list[Path], options: tuple[str, ...]) -> None:
     ended = run_in_process(command, *options, "ledger")
     assert ended.code == 2
-    assert "is for serving" in ended.err
+    assert "is an option for serving" in ended.err
     assert seen == []
 
 
