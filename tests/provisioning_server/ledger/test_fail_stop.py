@@ -35,6 +35,7 @@ QUESTIONS: dict[str, Callable[[SqlLedger], object]] = {
     "identity": lambda ledger: ledger.identity,
     "known": lambda ledger: ledger.known([chip_serial(1)], [public_key(1)]),
     "challenged": lambda ledger: ledger.challenged(chip_serial(1), challenge_of(1)),
+    "given_challenges": lambda ledger: ledger.given_challenges([challenge_of(1)]),
     "reported": lambda ledger: ledger.reported(chip_serial(1), challenge_of(1)),
     "unproven": lambda ledger: ledger.unproven(NOW, 0, 10),
     "commit": lambda ledger: ledger.commit(Changes()),
