@@ -9,10 +9,10 @@ from provisioning_server.audit.log_key import open_log_key
 from provisioning_server.audit.log_signer import LogSigner
 from provisioning_server.audit.log_source import FolderLog
 from provisioning_server.ledger.store import Ledger
-from tests.provisioning_server.ledger.conftest import ledger, new_store, open_store, store
+from tests.provisioning_server.ledger.conftest import ledger, new_store, open_store, quick_postgresql, store
 from tests.support.log_judge import judge_folder
 
-__all__ = ["judge_folder", "ledger", "new_store", "open_store", "store"]
+__all__ = ["judge_folder", "ledger", "new_store", "open_store", "quick_postgresql", "store"]
 
 
 @pytest.fixture
