@@ -189,6 +189,10 @@ def test_signature_over_the_bare_challenge_is_refused(desk: Desk) -> None:
 def test_signature_without_contents_is_refused(desk: Desk) -> None:
     product = desk.issue(1)
     assert desk.take(product.report(contents_sha256=b"")) == [rejections.PROOF_INVALID]
+    certificate = hashlib.sha256(product.certificate).digest()
+    over_nothing = hashlib.sha256(b"atcaprov proof of possession 1\n" + product.challenge + certificate).digest()
+    report = product.report(contents_sha256=b"", signature=product.key.sign(over_nothing))
+    assert desk.take(report) == [rejections.PROOF_INVALID], "it says nothing of what is on the chip"
 
 
 def test_board_that_comes_again_is_proven_by_its_fresh_challenge(desk: Desk) -> None:

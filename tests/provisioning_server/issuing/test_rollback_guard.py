@@ -191,6 +191,16 @@ def test_signature_beyond_the_ledger_is_not_given_out(server: GuardedLedger) -> 
     assert guard.refusal(signer) is not None
 
 
+def test_signature_that_the_counter_does_not_show_is_not_given_out(server: GuardedLedger) -> None:
+    opened = intent(2)
+    step(server.ledger, issued(1), intents=[opened])
+    guard, signer = server.start(), CountingSigner(1)
+    with pytest.raises(AtcaProvError) as refused:
+        guard.signed(signer, opened, signer.counter)
+    assert refused.value.code == Code.COUNTER_BEHIND
+    assert guard.refusal(signer) is not None
+
+
 def test_older_database_under_a_newer_folder_is_noticed(server: GuardedLedger, tmp_path: Path) -> None:
     step(server.ledger, issued(1))
     older = server.saved(tmp_path / "older")

@@ -298,9 +298,13 @@ def test_a_clock_that_is_set_back_while_a_module_signs_gives_no_certificate(
     with IssuingLine(tmp_path, [slow]) as line:
         waiting = line.ask(request(slow))
         slow.wait_until_it_signs()
+        waits = line.ask(request(slow, 2))
+        line.flush()
         line.now = NOW - timedelta(days=1)
         slow.go_on.release()
         assert refused(waiting).code == Code.SERVER_CLOCK
+        assert refused(waits).code == Code.SERVER_CLOCK
+        assert slow.signatures == 1, "the one that waited was not signed"
         assert any("refused, server-clock" in text for text in line.log.lines)
         assert not records_of(line.ledger, chip_serial(1))
 
