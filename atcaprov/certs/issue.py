@@ -120,7 +120,8 @@ class PendingCertificate:
         der = rebuilding.with_signature(bytearray(self._certificate), self._definition, signature)
         if rebuilding.to_be_signed(der, self._definition) != self.unsigned:
             raise _mismatch("The signed certificate does not say what was checked before it was signed.")
-        return IssuedCertificate(der, signature + self._packed[SIGNATURE_SIZE:], self.serial_number)
+        serial_number = self._definition.layout.serial_number.of(der)
+        return IssuedCertificate(der, signature + self._packed[SIGNATURE_SIZE:], serial_number)
 
 
 def issue(

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Final
 
 from atcaprov.certs import dates, serial_number
-from atcaprov.certs.compressed_form import CompressedCertificate, hashed_dates
+from atcaprov.certs.compressed_form import CompressedCertificate, hashed_dates, require_compressed
 from atcaprov.certs.definitions.checks import is_chip_serial
 from atcaprov.certs.definitions.definition import (
     CertificateDefinition,
@@ -183,15 +183,21 @@ def put_elements(
 ) -> None:
     """Put the elements beyond the standard ones into the certificate."""
     if definition.elements_of_chip_serial:
-        serial = serial_number.checked_chip_serial(chip_serial)
-        # The serial number as the configuration zone holds it: bytes 0-3 and 8-12.
-        config = serial[:4] + bytes(4) + serial[4:]
-        for element in definition.elements_of_chip_serial:
-            location = element.device_loc
-            data = config[location.offset : location.offset + location.count]
-            _put(certificate, element.cert_loc, element.certificate_bytes(data))
+        for location, value in _of_chip_serial(definition, serial_number.checked_chip_serial(chip_serial)):
+            _put(certificate, location, value)
     for element in definition.other_elements:
         _put(certificate, element.cert_loc, element.certificate_bytes(_from_chip(element.device_loc, stored)))
+
+
+@functools.lru_cache(maxsize=512)
+def _of_chip_serial(definition: CertificateDefinition, chip_serial: bytes) -> list[tuple[CertLocation, bytes]]:
+    """Return the elements that a chip's serial number gives. An issuer builds each certificate twice."""
+    # The serial number as the configuration zone holds it: bytes 0-3 and 8-12.
+    config = chip_serial[:4] + bytes(4) + chip_serial[4:]
+    return [
+        (element.cert_loc, element.certificate_bytes(config[element.device_loc.offset :][: element.device_loc.count]))
+        for element in definition.elements_of_chip_serial
+    ]
 
 
 def _stored_serial(definition: CertificateDefinition, stored: StoredData | None) -> bytes:
@@ -236,7 +242,7 @@ def slot_contents(definition: CertificateDefinition, *, compressed: bytes, publi
 
     A public key that GenKey gives needs no write. A writer of 32-byte blocks fills the rest of the last one with zeros.
     """
-    CompressedCertificate.parse(compressed)
+    require_compressed(compressed)
     location = definition.comp_cert_dev_loc
     writes = [SlotContent(location.slot, location.offset, compressed)]
     key = definition.public_key_dev_loc
