@@ -21,7 +21,7 @@ from atcaprov.wire.messages import CHALLENGE_SIZE, CertificatesRequest, ErrorRep
 from provisioning_server import rejections
 from provisioning_server.guide_files.issued_entries import IssuedEntry
 from provisioning_server.issuing.in_progress import InProgress, Step
-from provisioning_server.issuing.issuance import Prepared, certificates_reply, finish, prepare
+from provisioning_server.issuing.issuance import Applicant, Prepared, certificates_reply, finish, prepare
 from provisioning_server.issuing.lost_intents import close_abandoned
 from provisioning_server.issuing.request_rules import RequestRules, check_locked_chip
 from provisioning_server.issuing.requests import Application, ClientRequest
@@ -168,7 +168,7 @@ class Certification:
         to_sign, self._to_sign = self._to_sign, []
         for application, prepared, signer in to_sign:
             try:
-                record = finish(prepared, signer)
+                record = finish(prepared, signer, _applicant(application))
             except Exception as error:  # a signer may raise anything; the others get their certificates
                 self._lose(application, None, _text(error), self._failed(error), following)
             else:
@@ -266,7 +266,7 @@ class Certification:
                 raise
             doubt = self._guard.admit(event.signer) or rejections.rejection(error)
         if doubt is None:
-            self._add_issued(application, event.record, step)
+            self._add_issued(application, _as_asked(event.record, application), step)
         else:  # the clock was set back while it signed, or the ledger is behind the signer
             self._lose(application, True, doubt.message, doubt, step)
 
@@ -289,7 +289,6 @@ class Certification:
         self._again += behind
 
     def _add_issued(self, application: Application, record: IssuedRecord, step: Step) -> None:
-        record = _as_asked(record, application)
         challenge = secrets.token_bytes(CHALLENGE_SIZE)
         documents = self._ledger.documents(record.documents)
 
@@ -353,12 +352,15 @@ class Certification:
 
 
 def _as_asked(record: IssuedRecord, application: Application) -> IssuedRecord:
-    """Add to a record who asked for it, and the part that the chip reports."""
+    """Add to a record of a slow signer, which does not know it, who asked."""
+    asked = _applicant(application)
+    return replace(record, client=asked.client, revision=asked.revision, config_revision=asked.config_revision)
+
+
+def _applicant(application: Application) -> Applicant:
     request = application.request
     revision = request.revision.to_bytes(REVISION_SIZE, "big") if request.revision else b""
-    return replace(
-        record, client=application.asked.client, revision=revision, config_revision=request.config_zone[REVISION]
-    )
+    return Applicant(application.asked.client, revision, request.config_zone[REVISION])
 
 
 def _text(error: Exception) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from atcaprov.certs.issue import PendingCertificate
 from atcaprov.certs.issued_record import IssuedRecord
@@ -41,8 +42,20 @@ def prepare(signer: Signer, public_key: bytes, chip_serial: bytes, now: datetime
     return Prepared(pending, public_key, chip_serial, now.replace(microsecond=0))
 
 
-def finish(prepared: Prepared, signer: Signer) -> IssuedRecord:
-    """Sign a prepared certificate with its signer.
+@dataclass(frozen=True, slots=True)
+class Applicant:
+    """Who asks for a certificate, and the part that the chip reports: see `IssuedRecord`."""
+
+    client: str = ""
+    revision: bytes = b""
+    config_revision: bytes = b""
+
+
+UNKNOWN: Final = Applicant()
+
+
+def finish(prepared: Prepared, signer: Signer, applicant: Applicant = UNKNOWN) -> IssuedRecord:
+    """Sign a prepared certificate with its signer, and make its record.
 
     The signature is verified, and the certificate compared with what was checked, before this returns. Raises
     CertificateError, or what the signer raises.
@@ -59,6 +72,9 @@ def finish(prepared: Prepared, signer: Signer) -> IssuedRecord:
         compressed=issued.compressed,
         documents=signer.documents.document_id,
         certificate=issued.der,
+        client=applicant.client,
+        revision=applicant.revision,
+        config_revision=applicant.config_revision,
     )
 
 

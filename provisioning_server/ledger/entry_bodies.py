@@ -42,6 +42,7 @@ KINDS: Final[Mapping[type[Event], str]] = {
     CertificatesRecovered: "certificates-recovered",
 }
 _TO_SECONDS: Final = len("2026-11-21T10:15:40")
+_ENCODER: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 
 def encode(event: Event) -> str:
@@ -49,7 +50,7 @@ def encode(event: Event) -> str:
     if isinstance(event, Issued):
         return _encode_issued(event)
     fields = {"kind": KINDS[type(event)], **_FIELDS[type(event)](event)}
-    return json.dumps(fields, sort_keys=True, separators=(",", ":"))
+    return _ENCODER.encode(fields)
 
 
 def decode(body: str) -> Event:
@@ -66,7 +67,7 @@ def decode(body: str) -> Event:
 
 
 def _encode_issued(issued: Issued) -> str:
-    """Return what `json.dumps` would, in a quarter of its time: there is one for each certificate."""
+    """Return what the encoder would, in a quarter of its time: there is one for each certificate."""
     record = issued.record
     return (
         f'{{"certificate":"{_base64(record.certificate)}","certificate_serial":"{record.certificate_serial.hex()}"'

@@ -200,6 +200,8 @@ def without_repeated(connection: Connection, step: StepRows) -> tuple[StepRows, 
     if not step.reports:
         return step, frozenset()
     earlier = _earlier_reports(connection, step)
+    if not earlier:
+        return step, frozenset()
     seen = {each.sent for each in earlier}
     repeated = frozenset(place for place, each in step.reports if each.sent in seen)
     if repeated:
