@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import secrets
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Final, Protocol
@@ -45,6 +46,9 @@ from provisioning_server.signers.signer import Signer
 
 OTHER_SERVER_TRIES: Final = 100
 """How often a chip is looked at again while another server has an intent for it."""
+CHALLENGES_MAX: Final = 200
+"""Challenges for one certificate from a start to the next. Each may have a report, and all of these are looked at again
+for the next one, so a client that asks again and again would hold up the others."""
 
 
 class SlowSigners(Protocol):
@@ -85,6 +89,7 @@ class Certification:
         self._server = server
         self._slow_signers = slow_signers
         self._kept: set[str] = set()
+        self._sent_again = Counter[int]()  # by the index of the certificate
         self._in_progress = InProgress()
         self._again: list[Application] = []
         self._later: list[Application] = []
@@ -315,11 +320,15 @@ class Certification:
     def _send_again(self, application: Application, stored: StoredCertificate, step: Step) -> None:
         by = by_text(application.asked.client)
         self._log.info(f"{device_text(application.chip_serial)} gets its stored certificates again{by}.")
+        self._sent_again[stored.index] += 1
+        documents = self._ledger.documents(stored.record.documents)
+        if self._sent_again[stored.index] > CHALLENGES_MAX:
+            step.reply(application.asked, certificates_reply(stored.record, documents))
+            return
         challenge = secrets.token_bytes(CHALLENGE_SIZE)
-        reply = certificates_reply(stored.record, self._ledger.documents(stored.record.documents), challenge)
         step.add_challenge(
             GivenChallenge(challenge, stored.index, self._clock.now()),
-            functools.partial(step.reply, application.asked, reply),
+            functools.partial(step.reply, application.asked, certificates_reply(stored.record, documents, challenge)),
         )
 
     def _keep_named(self, request: CertificatesRequest, step: Step) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from atcaprov import AtcaProvError, Code
 from atcaprov.wire.messages import CertificatesReply, ErrorReply, ReportReply, ReportRequest
+from provisioning_server.issuing import certification
 from provisioning_server.ledger.changes import Changes
 from provisioning_server.ledger.sql.sql_ledger import SqlLedger
 from provisioning_server.ledger.store import Committed
@@ -70,6 +71,19 @@ def test_each_reply_has_a_challenge_of_its_own_and_each_can_be_answered(tmp_path
         assert told(line, first.report(signed=False, fate="retry", code="device-no-reply")) == ReportReply(False)
         assert told(line, second.report()) == ReportReply(True)
         assert told(line, first.report(signed=False, fate="retry", code="device-no-reply")) == ReportReply(True)
+
+
+def test_client_that_asks_again_and_again_gets_its_certificates_without_further_challenges(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(certification, "CHALLENGES_MAX", 2)
+    signer, key = MemorySigner(), SigningKey()
+    with IssuingLine(tmp_path, [signer]) as line:
+        products = [certified(line, signer, key=key) for _ in range(5)]
+        assert [len(product.challenge) for product in products] == [32, 32, 32, 0, 0]
+        assert {product.certificate for product in products} == {products[0].certificate}
+        assert told(line, products[2].report()) == ReportReply(True), "what was given is still answered"
+        assert len(certified(line, signer, 2).challenge) == 32, "others are not held up"
 
 
 def test_report_that_two_servers_get_at_the_same_moment_is_recorded_once_and_acknowledged_twice(
