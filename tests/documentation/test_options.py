@@ -45,7 +45,8 @@ def test_the_options_of_atcaprov_are_explained() -> None:
 
 
 def test_the_options_of_the_commands_of_the_server_are_explained() -> None:
-    explained = set(OPTION.findall((REFERENCE / "server-commands.md").read_text(encoding="utf-8")))
+    pages = (REFERENCE / "server-commands.md", REFERENCE / "server-audit-commands.md")
+    explained = set(OPTION.findall("".join(page.read_text(encoding="utf-8") for page in pages)))
     context = click.Context(provisioning_server)
     for name in provisioning_server.list_commands(context):
         below = provisioning_server.get_command(context, name)
