@@ -14,3 +14,8 @@ def say(text: str, *, err: bool = False, end: str = "\n") -> None:
     """
     columns = map(printable_lines, text.split("\t"))
     click.echo("\t".join(columns) + end, nl=False, err=err)
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """Return a number with its noun, such as `1 certificate`; `many` is the plural if it is not `one` with an s."""
+    return f"{number} {one if number == 1 else many or f'{one}s'}"

@@ -122,15 +122,17 @@ class EntryCheck:
         self._remark(index, "a clock that was behind the records was accepted", accepted.reason)
 
     def _rollback(self, index: int, accepted: RollbackAccepted) -> None:
-        lost = f"{accepted.missing} signatures without an entry" if accepted.signer_serial else "a checkpoint"
+        lost = f"signatures without an entry: {accepted.missing}" if accepted.signer_serial else "a checkpoint"
         self._remark(index, f"a ledger that was behind ({lost}) was accepted", accepted.reason)
 
     def _recovered(self, index: int, recovered: CertificatesRecovered) -> None:
-        self._remark(index, f"{recovered.count} certificates before it were lost and found again", recovered.reason)
+        self._remark(
+            index, f"certificates before it that were lost and found again: {recovered.count}", recovered.reason
+        )
 
     def _remark(self, index: int, what: str, reason: str) -> None:
         if len(self._report.remarks) < SHOWN:
-            self._report.remarks.append(f"Entry {index}: {what}, with the reason: {reason}")
+            self._report.remarks.append(f"Entry {index}: {what}. Reason: {reason}")
 
     def _nothing(self, _index: int, _event: Event) -> None:
         """Other entries are checked by what is compared with them: `audit reconcile`."""

@@ -27,5 +27,5 @@ def command(place: LedgerPlace, folder: Path, log_chip: LogChip | None) -> None:
     """
     with signing_ledger(place, log_chip) as (ledger, signer):
         before, signed = LogExport(ledger, signer, folder).run()
-    say(f"{signed.checkpoint.size} entries are in {folder}, {signed.checkpoint.size - before} of them new.")
+    say(f"Entries in {folder}: {signed.checkpoint.size}, {signed.checkpoint.size - before} of them new.")
     say(f"Verifier key of the log: {signer.verifier_key}")

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from atcaprov.bounded_reading import read_bytes
 from atcaprov.certs.keys import raw_public_key
 from atcaprov.errors import Code, UsageError
-from atcaprov.program.console_text import say
+from atcaprov.program.console_text import counted, say
 from atcaprov.program.serial_number import SerialNumber
 from atcaprov.transparency.checkpoint import SignedCheckpoint
 from atcaprov.transparency.signed_note import MAX_NOTE
@@ -70,7 +70,7 @@ def command(
         click.echo(record.to_bytes().decode(), nl=False)
         return
     write_file(output, record.to_bytes())
-    chip_entries = f"{len(record.events)} entries of chip {serial.hex().upper()}"
+    chip_entries = f"{counted(len(record.events), 'entry', 'entries')} of chip {serial.hex().upper()}"
     say(f"{output} has {chip_entries}, proven in the log of {signed.checkpoint.size} entries.")
 
 

@@ -104,7 +104,7 @@ def _line(signer: SignerCount) -> str:
     elif signer.difference:
         counter += f", expected {signer.expected}: {signer.difference:+}"
     if tally.first and signer.first is None:
-        counter += f"; {tally.first} earlier signatures have no entry: they were made before it was first seen"
+        counter += f"; signatures from before it was first seen, without an entry: {tally.first}"
     return f"{label(signer.signer_serial, signer.name)}: {made}; {counter}"
 
 

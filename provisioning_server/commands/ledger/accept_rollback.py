@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import click
 
-from atcaprov.program.console_text import say
+from atcaprov.program.console_text import counted, say
 from atcaprov.program.serial_number import SerialNumber
 from provisioning_server.commands.ledger_options import ledger_options
 from provisioning_server.commands.locked_folder import locked_data_folder
@@ -55,4 +55,5 @@ def _text(accepted: RollbackAccepted) -> str:
     if not accepted.signer_serial:
         of = "a checkpoint of it" if accepted.checkpoint else "the files of its data folder"
         return f"Accepted: the ledger is behind {of}."
-    return f"Accepted: {accepted.missing} signatures of {accepted.signer_serial.hex().upper()} have no entry."
+    missing = counted(accepted.missing, "signature")
+    return f"Accepted: {missing} of {accepted.signer_serial.hex().upper()} without an entry."

@@ -8,7 +8,7 @@ from typing import Final
 
 import click
 
-from atcaprov.program.console_text import say
+from atcaprov.program.console_text import counted, say
 from provisioning_server.backup.make_backup import make_backup
 from provisioning_server.backup.retention import keep_newest
 from provisioning_server.commands.ledger_options import folder_of, ledger_options
@@ -38,7 +38,8 @@ def command(destination: Path, keep: int | None, with_log_key: bool, place: Ledg
     """
     data = folder_of(place, _POSTGRESQL)
     made = make_backup(data, destination, datetime.now(UTC), with_log_key=with_log_key)
-    say(f"{made.path}: {made.log.head.size} entries, {made.log.certificates} certificates, checked.")
+    entries = counted(made.log.head.size, "entry", "entries")
+    say(f"{made.path}: {entries}, {counted(made.log.certificates, 'certificate')}, checked.")
     if made.lacks_log_key:
         say("The private key of the log is not in it: keep a copy of log-key.pem in another place.", err=True)
     for path in keep_newest(destination, keep) if keep is not None else ():

@@ -10,7 +10,7 @@ from typing import Final
 
 import click
 
-from atcaprov.program.console_text import say
+from atcaprov.program.console_text import counted, say
 from provisioning_server.commands.certificate_columns import COLUMNS, Field, certificate_fields
 from provisioning_server.commands.filter_options import filter_options
 from provisioning_server.commands.ledger.csv_lines import CsvLines
@@ -48,7 +48,7 @@ def command(form: str, wanted: CertificateFilter, place: LedgerPlace) -> None:
         for line in _FORMS[form](rows()):
             sys.stdout.write(line)
         sys.stdout.flush()
-    say(f"{exported} certificate{'' if exported == 1 else 's'} exported.", err=True)
+    say(f"{counted(exported, 'certificate')} exported.", err=True)
 
 
 def _csv(rows: _Rows) -> Iterator[str]:

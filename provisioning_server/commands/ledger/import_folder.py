@@ -7,7 +7,7 @@ from typing import Final
 
 import click
 
-from atcaprov.program.console_text import say
+from atcaprov.program.console_text import counted, say
 from provisioning_server.commands.ledger_options import folder_of, ledger_options
 from provisioning_server.commands.locked_folder import locked_data_folder
 from provisioning_server.folder_import.import_folder import ImportedFolder, check_folder, import_folder
@@ -36,4 +36,5 @@ def command(place: LedgerPlace, check: bool) -> None:
 
 
 def _counts(imported: ImportedFolder) -> str:
-    return f"{imported.certificates} certificates and {imported.documents} signer documents"
+    documents = counted(imported.documents, "set")
+    return f"{counted(imported.certificates, 'certificate')} and {documents} of signer documents"

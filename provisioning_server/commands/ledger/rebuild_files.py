@@ -13,7 +13,7 @@ import click
 from atcaprov import durable_files
 from atcaprov.bounded_reading import status
 from atcaprov.errors import Code, UsageError
-from atcaprov.program.console_text import say
+from atcaprov.program.console_text import counted, say
 from provisioning_server.commands.ledger_options import ledger_options
 from provisioning_server.commands.open_for_reading import ledger_for_reading
 from provisioning_server.guide_files.guide_files import GuideFiles
@@ -41,7 +41,7 @@ def command(folder: Path, place: LedgerPlace) -> None:
                 advice="Make room on its disk, or name another folder.",
                 code=Code.FILE_UNWRITABLE,
             ) from error
-    say(f"The files of {written} certificates were written to {folder}.")
+    say(f"The files of {counted(written, 'certificate')} were written to {folder}.")
 
 
 def _write(ledger: Ledger, folder: Path) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from atcaprov.errors import UsageError
-from atcaprov.program.console_text import say
+from atcaprov.program.console_text import counted, say
 from provisioning_server.commands.ledger_options import ledger_options
 from provisioning_server.commands.locked_folder import locked_data_folder
 from provisioning_server.commands.open_for_reading import ledger_for_reading
@@ -54,7 +54,7 @@ def command(files: tuple[Path, ...], reason: str, signers: tuple[str, ...], plac
     for text in done.refused:
         say(f"Not recovered: {text}")
     say(
-        f"Recovered: {done.certificates} certificates, {done.reports} reports."
-        f" In the ledger before: {done.known} certificates."
+        f"Recovered: {counted(done.certificates, 'certificate')}, {counted(done.reports, 'report')}."
+        f" In the ledger before: {counted(done.known, 'certificate')}."
     )
     return _SOME_REFUSED if done.refused else 0

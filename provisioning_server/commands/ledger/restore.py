@@ -10,7 +10,7 @@ import click
 
 from atcaprov.bounded_reading import is_file
 from atcaprov.errors import UsageError
-from atcaprov.program.console_text import say
+from atcaprov.program.console_text import counted, say
 from provisioning_server.audit.log_key import KEY_FILE
 from provisioning_server.backup.backup_folder import read_backup
 from provisioning_server.backup.restore import restore_backup
@@ -40,7 +40,8 @@ def command(backup: Path, reason: str | None, place: LedgerPlace) -> None:
     checked = read_backup(backup)
     with DataFolder(data, now).locked():
         aside = restore_backup(checked, data, now, reason=reason)
-    say(f"Restored {checked.log.head.size} entries with {checked.log.certificates} certificates to {data}.")
+    entries = counted(checked.log.head.size, "entry", "entries")
+    say(f"Restored {entries} with {counted(checked.log.certificates, 'certificate')} to {data}.")
     if aside is not None:
         say(f"What was there before is in {aside}.")
     if checked.lacks_log_key and not is_file(data / KEY_FILE):

@@ -6,7 +6,7 @@ import json
 
 import click
 
-from atcaprov.program.console_text import say
+from atcaprov.program.console_text import counted, say
 from provisioning_server.commands.certificate_columns import certificate_fields, certificate_line
 from provisioning_server.commands.filter_options import filter_options
 from provisioning_server.commands.ledger_options import ledger_options
@@ -27,4 +27,4 @@ def command(wanted: CertificateFilter, as_json: bool, place: LedgerPlace) -> Non
             found += 1
             say(json.dumps(certificate_fields(stored)) if as_json else certificate_line(stored))
     if not as_json:
-        say(f"{found} certificate{'' if found == 1 else 's'} found.", err=True)
+        say(f"{counted(found, 'certificate')} found.", err=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import click
 
-from atcaprov.program.console_text import say
+from atcaprov.program.console_text import counted, say
 from provisioning_server.commands.certificate_columns import time_text
 from provisioning_server.commands.ledger_options import ledger_options
 from provisioning_server.commands.open_for_reading import ledger_for_reading
@@ -60,6 +60,6 @@ def _signer(summary: SignerSummary) -> dict[str, str | int]:
 
 
 def _line(summary: SignerSummary) -> str:
-    count = f"{summary.certificates} certificate{'' if summary.certificates == 1 else 's'}, {summary.proven} proven"
+    count = f"{counted(summary.certificates, 'certificate')}, {summary.proven} proven"
     times = f"from {time_text(summary.first)} to {time_text(summary.last)}"
     return f"{label(summary.signer_serial, summary.signer_name)}: {count}, {times}"

@@ -9,7 +9,7 @@ from typing import Final
 
 import click
 
-from atcaprov.program.console_text import say
+from atcaprov.program.console_text import counted, say
 from provisioning_server.commands.certificate_columns import certificate_fields, certificate_line
 from provisioning_server.commands.ledger_options import ledger_options
 from provisioning_server.commands.open_for_reading import ledger_for_reading
@@ -48,7 +48,7 @@ def command(older_than: timedelta | None, as_json: bool, place: LedgerPlace) -> 
             found += 1
             say(json.dumps(certificate_fields(stored)) if as_json else certificate_line(stored))
     if not as_json:
-        say(f"{found} certificate{'' if found == 1 else 's'} unproven.", err=True)
+        say(f"{counted(found, 'certificate')} unproven.", err=True)
 
 
 def _unproven(ledger: Ledger, before: datetime) -> Iterator[StoredCertificate]:

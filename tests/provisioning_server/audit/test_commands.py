@@ -51,11 +51,11 @@ def key_in(ended: Ended) -> str:
 def test_export_then_verify(audit: RunAudit, served: Ledger) -> None:
     first = audit("export", "log")
     assert first.code == 0
-    assert first.out.startswith("5 entries are in log, 5 of them new.\n")
+    assert first.out.startswith("Entries in log: 5, 5 of them new.\n")
     key = key_in(first)
     Path("old").write_bytes(Path("log/checkpoint").read_bytes())
     write(served, report(4, certificate(3), 3))
-    assert audit("export", "log").out.startswith("6 entries are in log, 1 of them new.\n")
+    assert audit("export", "log").out.startswith("Entries in log: 6, 1 of them new.\n")
     for place in (["log"], []):
         ended = audit("verify", *place, "--key", key, "--since", "old")
         assert ended.code == 0
@@ -119,7 +119,7 @@ def test_witness_cosigns_and_the_proof_carries_it(audit: RunAudit, served: Ledge
     proof = audit(
         "proof", "--chip", chip_serial(3).hex(), "--checkpoint", "log/checkpoint", "--witness", witness, "-o", "3.json"
     )
-    assert proof.out.endswith("has 1 entries of chip 0123000000000003EE, proven in the log of 5 entries.\n")
+    assert proof.out.endswith("has 1 entry of chip 0123000000000003EE, proven in the log of 5 entries.\n")
     found = audit("verify", "3.json", "--key", key, "--witness", witness)
     assert found.code == 0
     assert "Cosigned by witness.example.com/hall-2" in found.out

@@ -42,7 +42,7 @@ def test_signature_that_is_not_in_the_log_is_found(tmp_path: Path) -> None:
 
     meets = reconcile()
     assert meets.code == 0
-    assert f"Signer {serial} " in meets.out
+    assert f"Signer ({serial}, " in meets.out
     assert "3 = 3 certificates + 0 CRLs + 0 lost + 0 accepted; counter " in meets.out
     with contextlib.closing(PluggedModule.open(url)) as signer:
         signer.sign(bytes(32))  # beside the server
@@ -59,6 +59,6 @@ def test_signatures_before_a_module_was_first_seen_are_named(tmp_path: Path) -> 
     words = ("--data", str(tmp_path), "audit", "reconcile", "--counter", f"{name}=29")
     done = run_in_process(command, *words)
     assert done.code == 0
-    assert "; counter 29; 28 earlier signatures have no entry" in done.out
+    assert "; counter 29; signatures from before it was first seen, without an entry: 28" in done.out
     (signer,) = json.loads(run_in_process(command, *words, "--json").out)["signers"]
     assert (signer["before"], signer["difference"]) == (28, 0)

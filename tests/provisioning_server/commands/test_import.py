@@ -32,11 +32,11 @@ def run_import(data: Path, *options: str) -> Ended:
 def test_check_then_import(data: Path) -> None:
     checked = run_import(data, "--check")
     assert (checked.code, checked.err) == (0, "")
-    assert checked.out == "2 certificates and 1 signer documents can be imported. Nothing was written.\n"
+    assert checked.out == "2 certificates and 1 set of signer documents can be imported. Nothing was written.\n"
     assert not (data / FILE_NAME).exists()
     imported = run_import(data)
     assert (imported.code, imported.err) == (0, "")
-    assert imported.out.startswith("2 certificates and 1 signer documents were imported into the ledger.")
+    assert imported.out.startswith("2 certificates and 1 set of signer documents were imported into the ledger.")
     assert (data / FILE_NAME).exists()
 
 

@@ -436,7 +436,7 @@ def test_command_says_what_was_recovered_and_what_was_not(data: Path, station: P
     keep(station, Unit(2).report())
     done = run_recover(data, station, "--reason", REASON)
     assert (done.code, done.err) == (0, "")
-    assert done.out == "Recovered: 1 certificates, 1 reports. In the ledger before: 0 certificates.\n"
+    assert done.out == "Recovered: 1 certificate, 1 report. In the ledger before: 0 certificates.\n"
     (station / "broken.json").write_text("{}")
     done = run_recover(data, station, "--reason", REASON)
     assert done.code == 1
