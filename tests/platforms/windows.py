@@ -22,7 +22,7 @@ _TESTS: Final = (
     " tests/hal/test_bus_lock.py tests/terminal/test_windows_console.py"
     " tests/provisioning_server/transport/test_early_resets.py"
 )
-_RECORDS: Final = "tests/provisioning_server/records/test_records.py"
+_GUIDE_FILES: Final = "tests/provisioning_server/guide_files/test_guide_files.py"
 _WINE: Final = (
     "export WINEPREFIX=/w/prefix WINEDEBUG=-all WINEDLLOVERRIDES='mscoree,mshtml=' XDG_RUNTIME_DIR=/tmp; "
     'python() { wine /w/python/python.exe "$@"; }; '
@@ -44,7 +44,7 @@ def wine() -> None:
     system.run(f"{_WINE} mkdir -p /w/run && cd /w/run && {demo} && {demo} && {over_tcp}")
     pytest = "python -m pytest -q -p no:cacheprovider"
     system.run(f"{_WINE} cd /src && {pytest} {_TESTS}")
-    system.run(f"{_WINE} cd /src && {pytest} {_RECORDS} -k made_again")
+    system.run(f"{_WINE} cd /src && {pytest} {_GUIDE_FILES} -k made_again")
 
 
 def _install(system: Chroot) -> None:
