@@ -92,10 +92,10 @@ def _write(path: str, certificate: bytes) -> None:
     try:
         write_all(descriptor, pem(certificate))
     except OSError:
+        os.close(descriptor)  # Windows removes no open file
         _remove(path)
         raise
-    finally:
-        os.close(descriptor)
+    os.close(descriptor)
 
 
 def _create(path: str) -> int:
