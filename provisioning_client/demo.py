@@ -15,7 +15,7 @@ import stat
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,6 +33,7 @@ from atcaprov.program.console_text import say
 CHIPS: Final = 3
 STOP_SECONDS: Final = 20
 _LISTENING: Final = "Server listening on 127.0.0.1:"
+_CERTIFIED: Final = " certified by "
 
 
 class Demo:
@@ -75,6 +76,7 @@ class Demo:
         _say(command)
         with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as server:
             assert server.stdout is not None
+            recorded = ""
             try:
                 port = None
                 for line in server.stdout:
@@ -86,10 +88,11 @@ class Demo:
                 if port is None:
                     raise AtcaProvError("The Provisioning Server did not start.")
                 yield port
+                recorded = _until_written(server.stdout)
             finally:
                 server.terminate()
                 rest, _ = server.communicate(timeout=STOP_SECONDS)
-        say("\nThe server's log of these boards:\n" + rest, end="")
+        say("\nThe server's log of these boards:\n" + recorded + rest, end="")
 
     def _provision(self, port: int) -> None:
         chips = [f"emulator:{self.folder / f'chip{number}.json'}" for number in range(1, CHIPS + 1)]
@@ -125,6 +128,17 @@ class Demo:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, check=False)
         if done.returncode != 0:
             raise AtcaProvError(f"{words[0]} ended with exit code {done.returncode}.")
+
+
+def _until_written(log: Iterable[str]) -> str:
+    """Return the lines of a server's log until it has written the files of each board, which follow in a pause."""
+    lines, written = "", 0
+    for line in log:
+        lines += line
+        written += _CERTIFIED in line
+        if written == CHIPS:
+            break
+    return lines
 
 
 def _remove(folder: Path) -> None:
