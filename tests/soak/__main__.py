@@ -17,6 +17,8 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
+import pytest
+
 from tests.soak.checker import signature_problems
 from tests.soak.cut_checks import CutFactory
 from tests.soak.disk_faults import preloading
@@ -26,7 +28,7 @@ from tests.soak.fork_server import ForkServer, fork_server
 from tests.soak.kills import kill_again_and_again
 from tests.soak.module_signer import ModuleOnDisk
 from tests.soak.power_cuts import CutMachine
-from tests.soak.shared_ledger import SharedFactory, takes_shared_ledger
+from tests.soak.shared_ledger import SharedFactory
 from tests.support.postgresql import running_postgresql
 from tests.support.signer_folders import make_signer_folder
 from virtual_bench.__main__ import EXIT_UNAVAILABLE, WORK_FOLDER, compile_sources
@@ -125,7 +127,7 @@ PARTS: Final[dict[str, Callable[[Order], Iterable[str]]]] = {
     "kills": kills,
     "module": module,
     "disk": disk,
-    **({"shared": shared} if takes_shared_ledger() else {}),
+    "shared": shared,
     "cuts": cuts,
 }
 
@@ -160,7 +162,7 @@ def _outcome(name: str, seed: int, count: int) -> tuple[int, str]:
     try:
         lines = list(PARTS[name](Order(folder, Random(seed), count)))
         shutil.rmtree(folder)
-    except BenchUnavailable as reason:
+    except (BenchUnavailable, pytest.skip.Exception) as reason:
         code, lines = EXIT_UNAVAILABLE, [f"cannot run here: {reason}"]
     except AssertionError as error:
         code, lines = 1, [f"FAILED: {error}", f"files: {folder}"]

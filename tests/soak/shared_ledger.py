@@ -12,7 +12,6 @@ from random import Random
 from typing import Final
 
 from atcaprov.errors import Code
-from provisioning_server.cli import command
 from tests.soak.acknowledged import Acknowledgement
 from tests.soak.checker import Contents, problems
 from tests.soak.fork_server import ForkedServer, ForkServer
@@ -23,11 +22,6 @@ REQUESTS: Final = 120
 _LOG_KEY: Final = "log-key.pem"
 _OPTION: Final = "--ledger"
 _SCHEMA: Final = "atcaprov_ledger"
-
-
-def takes_shared_ledger() -> bool:
-    """Return whether the server has the option for a ledger in PostgreSQL."""
-    return any(_OPTION in option.opts for option in command.params)
 
 
 @dataclass

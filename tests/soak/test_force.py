@@ -17,6 +17,8 @@ from tests.soak.fork_server import ForkServer, fork_server
 from tests.soak.kill_points import Step
 from tests.soak.kills import kill_again_and_again
 from tests.soak.module_signer import ModuleOnDisk
+from tests.soak.shared_ledger import SharedFactory
+from tests.support.postgresql import running_postgresql
 from tests.support.signer_folders import make_signer_folder
 
 pytestmark = pytest.mark.slow
@@ -25,6 +27,8 @@ KILLS = 24
 """Enough for each step before and after, and for random times."""
 MODULE_KILLS = 12
 FAULTS = 24
+SHARED = 4
+"""PostgreSQL restarted in three ways, and one of two servers killed."""
 SEED = 20261130
 
 
@@ -65,3 +69,17 @@ def test_a_failing_disk_stops_issuing_and_loses_nothing(tmp_path: Path) -> None:
     assert done.done == FAULTS
     assert done.refused_start
     assert done.stopped_issuing
+
+
+def test_servers_on_one_ledger_lose_nothing_when_it_restarts_or_one_is_killed(
+    servers: ForkServer, tmp_path: Path
+) -> None:
+    signer = make_signer_folder(tmp_path)
+    options = ("--signer", signer.path)
+    with running_postgresql() as database, fork_server(os.environ) as other:
+        url = database.make_database("ledger")
+        factory = SharedFactory((servers, other), tmp_path, options, signer.public_key, Random(SEED), database, url)
+        factory.use_force(SHARED)
+        assert len(factory.contents().issued) >= len(factory.certificates) > SHARED
+    starts = [line for line in database.log if "starting PostgreSQL" in line]
+    assert len(starts) == SHARED, "it starts, and again each time but when a server is killed"
