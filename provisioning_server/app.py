@@ -130,6 +130,7 @@ class ProvisioningServer:
             self._log,
             _now,
             server=server_id(self._folder.path),
+            alone=self._settings.ledger is None,
             slow_signers=queue,
             listener=writer,
             guard=watch.guard,

@@ -59,6 +59,7 @@ class Authority:
         clock: Callable[[], datetime],
         *,
         server: str = "",
+        alone: bool = False,
         slow_signers: SlowSigners | None = None,
         listener: IssuedListener | None = None,
         guard: LedgerGuard | None = None,
@@ -71,9 +72,10 @@ class Authority:
 
         Raises AtcaProvError RECORDS_FAILED, or UsageError LEDGER_IN_USE if another program has the name.
         `checkpoint` returns a signed note about the newest head of the ledger, or no bytes.
-        `server` names this one among all of a ledger; `zones` are the configuration zones (128 bytes) of the products,
-        if only these are served. `guard` compares signers and checkpoints with the ledger; `log_key` returns the
-        verifier key of the checkpoints as text.
+        `server` names this one among all of a ledger; if it is `alone`, those of another name are its own, too: then
+        it has got a new name since. `zones` are the configuration zones (128 bytes) of the products, if only these are
+        served. `guard` compares signers and checkpoints with the ledger; `log_key` returns the verifier key of the
+        checkpoints as text.
         """
         guard = guard or Unguarded()
         claim_name(ledger, server)
@@ -101,7 +103,7 @@ class Authority:
         self._look_elsewhere_at = 0.0
         self._nothing_known = ledger.known((), ())
         self._next = Step(self._nothing_known)
-        for lost in lost_intents(ledger, server, clock(), log):
+        for lost in lost_intents(ledger, None if alone else server, clock(), log):
             self._next.add_event(lost)
 
     @property

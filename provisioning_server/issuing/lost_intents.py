@@ -47,8 +47,8 @@ def close_abandoned(ledger: Ledger, own: str, wanted: Collection[bytes], now: da
             ledger.release(server)
 
 
-def lost_intents(ledger: Ledger, server: str, now: datetime, log: Log) -> list[Lost]:
-    """Log each open intent that a server has left, and return their ends, which are to be recorded."""
+def lost_intents(ledger: Ledger, server: str | None, now: datetime, log: Log) -> list[Lost]:
+    """Log each open intent that a server has left, None: any, and return their ends, which are to be recorded."""
     lost = [Lost(intent, now, None, _REASON) for intent in ledger.open_intents(server)]
     for intent in (each.intent for each in lost):
         log.warning(

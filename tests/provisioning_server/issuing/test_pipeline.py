@@ -39,11 +39,20 @@ def issued_of(ledger: Ledger) -> list[bytes]:
 class Server:
     """One server of a ledger, which takes its steps when the test says so."""
 
-    def __init__(self, data: Path, signer: MemorySigner, name: str = "a", ledger: SqlLedger | None = None) -> None:
+    def __init__(
+        self,
+        data: Path,
+        signer: MemorySigner,
+        name: str = "a",
+        ledger: SqlLedger | None = None,
+        *,
+        alone: bool = False,
+    ) -> None:
         self.ledger = ledger or ledger_in(data)
         self.log = RememberingLog()
         self.replies: list[tuple[CertificatesRequest, Reply]] = []
-        self.authority = Authority(SignerRegistry([signer]), self.ledger, self.log, lambda: NOW, server=name)
+        registry = SignerRegistry([signer])
+        self.authority = Authority(registry, self.ledger, self.log, lambda: NOW, server=name, alone=alone)
 
     def step(self, *requests: CertificatesRequest) -> None:
         """Take one step."""
@@ -251,6 +260,21 @@ def test_two_servers_that_race_for_a_chip_make_one_certificate(servers: Callable
     assert first.given == second.given == issued_of(first.ledger)
     assert len(first.given) == 1
     assert signer.signatures == 1
+
+
+def test_server_alone_on_its_ledger_closes_intents_of_its_earlier_name(tmp_path: Path) -> None:
+    """The file with its name was lost, as its message allows, while a certificate was on its way."""
+    signer = MemorySigner()
+    for name in ("a", "b"):
+        with contextlib.closing(ledger_in(tmp_path)) as ledger:
+            server = Server(tmp_path, signer, name, ledger, alone=True)
+            server.step(request(signer))
+            if name == "a":
+                continue  # killed between the intent and the result
+            server.finish()
+            assert [type(event) for event in events_of(ledger)] == [Lost, Issued]
+            assert len(server.given) == 1
+            assert not ledger.open_intents()
 
 
 def test_an_intent_of_another_server_that_does_not_end_is_told_and_may_be_tried_again(
