@@ -128,7 +128,7 @@ class GuideFilesWriter:
             self._missed = True
             self._fail(error.strerror or str(error))
         except AtcaProvError as error:  # the ledger has failed: this start issues nothing any more
-            self._fail(str(error))
+            self._fail(error.what.rstrip("."))
         else:
             self._recover()
 

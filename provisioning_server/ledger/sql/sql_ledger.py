@@ -388,7 +388,7 @@ def room_on_disk(path: Path, least: int) -> bool:
 def _failure(reason: str) -> AtcaProvError:
     return AtcaProvError(
         f"The ledger cannot be read or written: {reason}.",
-        advice="No certificate is issued. Make room or repair the disk, then start the server again.",
+        advice="No certificate is issued. Remove the cause, such as a full disk, then start the server again.",
         code=Code.RECORDS_FAILED,
     )
 
