@@ -40,6 +40,8 @@ class Database(Protocol):
 
     types: Mapping[str, str]
     """The names of its types, for `schema`."""
+    remedy: str
+    """What an operator does after it has failed and before the server is started again: a sentence without its end."""
 
     def writing(self) -> AbstractContextManager[Connection]:
         """Begin the only transaction that writes; commit it durably at the end, or undo it if an error passes."""

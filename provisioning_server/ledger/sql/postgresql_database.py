@@ -107,6 +107,7 @@ class PostgresqlDatabase:
     """The tables in one schema of a database. One thread at a time writes, on one connection from start to end."""
 
     types: Mapping[str, str] = TYPES
+    remedy = "Check that PostgreSQL runs and has room"
 
     def __init__(self, url: PostgresqlUrl, *, read_only: bool = False) -> None:
         """Connect; raises DatabaseError."""

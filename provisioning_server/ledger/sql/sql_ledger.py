@@ -360,7 +360,7 @@ class SqlLedger:
         except DatabaseError as error:
             self._reason = str(error)
             self._fail()
-            raise _failure(self._reason) from error
+            raise self._failure() from error
         except BaseException:
             self._fail()
             raise
@@ -373,7 +373,14 @@ class SqlLedger:
         if self._behind:
             raise _behind(self._behind)
         if self.failed:
-            raise _failure(self._reason)
+            raise self._failure()
+
+    def _failure(self) -> AtcaProvError:
+        return AtcaProvError(
+            f"The ledger cannot be read or written: {self._reason}.",
+            advice=f"No certificate is issued. {self._database.remedy}, then start the server again.",
+            code=Code.RECORDS_FAILED,
+        )
 
 
 def room_on_disk(path: Path, least: int) -> bool:
@@ -383,14 +390,6 @@ def room_on_disk(path: Path, least: int) -> bool:
     except OSError:
         return True  # the next step says what is wrong with the folder
     return free is None or free >= least
-
-
-def _failure(reason: str) -> AtcaProvError:
-    return AtcaProvError(
-        f"The ledger cannot be read or written: {reason}.",
-        advice="No certificate is issued. Remove the cause, such as a full disk, then start the server again.",
-        code=Code.RECORDS_FAILED,
-    )
 
 
 def _behind(why: str) -> AtcaProvError:

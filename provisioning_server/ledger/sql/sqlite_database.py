@@ -71,6 +71,7 @@ class SqliteDatabase:
     """
 
     types: Mapping[str, str] = TYPES
+    remedy = "Remove the cause, such as a full disk"
 
     def __init__(self, path: Path, *, read_only: bool = False, unchanging: bool = False, new: bool = False) -> None:
         """Open the file; raises DatabaseError. `new`: mark an empty file as a ledger, which has no tables yet.

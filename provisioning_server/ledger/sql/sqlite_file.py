@@ -46,14 +46,22 @@ def check_file(path: Path) -> int:
             f"{path} is a database of another program, with the application id {application:#x}.",
             "Move it to another folder, and put the ledger in its place.",
         )
-    log = write_ahead_log(path)
-    if not log.exists() and _was_open(path) and not log.exists():  # a server may have begun it just now
+    if lacks_log(path):
+        name = write_ahead_log(path).name
         raise UsageError(
-            f"The newest records of the ledger {path} are missing: its part {log.name} was removed or not copied.",
-            advice=f"Put {log.name} back beside it, or restore the ledger from a backup.",
+            f"The newest records of the ledger {path} are missing: its part {name} was removed or not copied.",
+            advice=f"Put {name} back beside it, or restore the ledger from a backup. If another program such as sqlite3"
+            " opened it, nothing is lost: make a backup of it with 'provisioning-server ledger backup DEST', and"
+            " restore that with 'provisioning-server ledger restore BACKUP --replace REASON'.",
             code=Code.RECORD_MISSING,
         )
     return int.from_bytes(header[_VERSION], "big")
+
+
+def lacks_log(path: Path) -> bool:
+    """Return whether a server had a ledger open, and the write-ahead log is gone. Nothing is written to the disk."""
+    log = write_ahead_log(path)
+    return not log.exists() and _was_open(path) and not log.exists()  # a server may have begun it just now
 
 
 def check_writable(path: Path) -> None:

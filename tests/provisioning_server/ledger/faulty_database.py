@@ -16,6 +16,7 @@ class FaultyDatabase:
         self.failing: int | None = None
         """The number of the operation that fails, from 1."""
         self.types: Mapping[str, str] = inner.types
+        self.remedy = inner.remedy
         self._inner = inner
 
     def operate(self) -> None:

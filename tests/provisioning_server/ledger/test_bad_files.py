@@ -14,9 +14,11 @@ from pathlib import Path
 import pytest
 
 from atcaprov import AtcaProvError, Code, UsageError
+from provisioning_server.cli import command
 from provisioning_server.ledger.open_ledger import open_for_reading, open_ledger
 from provisioning_server.ledger.sql.sql_ledger import SqlLedger
 from tests.provisioning_server.ledger.events import NOW, intent, issued, reported, step
+from tests.support.programs import run_in_process
 
 Change = Callable[[Path], None]
 
@@ -222,6 +224,30 @@ def test_missing_write_ahead_log_of_a_killed_server_is_noticed(path: Path) -> No
         assert raised.value.code == Code.RECORD_MISSING
     assert f"Put {log.name} back beside it" in raised.value.advice
     moved.rename(log)
+    with contextlib.closing(open_ledger(path, NOW)) as ledger:
+        assert ledger.head().size == 305
+
+
+@pytest.mark.slow
+def test_ledger_of_a_killed_server_that_another_program_opened_is_backed_up_and_restored(path: Path) -> None:
+    """As the advice says. The backup alone does not make it look complete."""
+    _after(path, "killed")
+    with contextlib.closing(sqlite3.connect(path)) as other:
+        assert other.execute("SELECT count(*) FROM entries").fetchone() == (305,)
+    assert not path.with_name(f"{path.name}-wal").exists()
+    backups, data = path.parent / "backups", str(path.parent)
+    made = run_in_process(command, "ledger", "backup", str(backups), "--data", data)
+    assert made.code == 0, made.err
+    (backup,) = backups.iterdir()
+    with pytest.raises(UsageError, match=r"newest records .* are missing") as raised:
+        open_ledger(path, NOW)
+    assert "'provisioning-server ledger backup DEST'" in raised.value.advice
+    words = ("ledger", "restore", str(backup), "--data", data)
+    refused = run_in_process(command, *words)
+    assert refused.code == 2
+    assert "give a reason with --replace" in refused.err
+    restored = run_in_process(command, *words, "--replace", "opened with sqlite3")
+    assert restored.code == 0, restored.err
     with contextlib.closing(open_ledger(path, NOW)) as ledger:
         assert ledger.head().size == 305
 

@@ -289,7 +289,8 @@ def test_restart_of_the_database_ends_the_ledger_and_loses_nothing(
         with pytest.raises(AtcaProvError) as raised:
             step(ledger, issued(2))
         assert raised.value.code == Code.RECORDS_FAILED
-        assert "\n" not in str(raised.value)
+        assert "\n" not in raised.value.what
+        assert "Check that PostgreSQL runs and has room, then start the server again." in raised.value.advice
         with pytest.raises(AtcaProvError) as again_raised:
             ledger.head()
         assert str(again_raised.value) == str(raised.value)
