@@ -15,10 +15,12 @@ from pathlib import Path
 import pytest
 
 from tests.benchmarks.cfssl import PeerFigures, measure_cfssl
+from tests.benchmarks.closed_loop import processor_seconds_of_family
 from tests.benchmarks.counted_server import read_steps
 from tests.benchmarks.machine_limit import Parts, mean_parts, measure_parts
 from tests.benchmarks.measured_server import ServerLoad, measured_server
 from tests.benchmarks.report import Figure, report
+from tests.support.postgresql import running_postgresql
 
 CERTIFICATES = 6400
 ROUNDS = 3
@@ -97,6 +99,33 @@ def _measure(folder: Path, connections: int, *, proven: bool) -> _Measured:
         batches.append(read_steps(own).batch)
         parts.append(measure_parts(folder / f"parts-{number}", batches[-1]))
     return _Measured(loads, mean_parts(parts), statistics.mean(batches))
+
+
+def test_ledger_on_postgresql(tmp_path: Path) -> None:
+    """Beside `server.certs_per_cpu_s.c64`, with PostgreSQL on the same machine, reached over a Unix socket."""
+    loads, used = [], []
+    with running_postgresql() as database:
+        for number in range(ROUNDS):
+            url = database.make_database(f"ledger_{number}")
+            with measured_server(tmp_path / f"server-{number}", "--ledger", url) as server:
+                before = processor_seconds_of_family(database.pid)
+                loads.append(server.issue(CERTIFICATES, 64))
+                used.append(processor_seconds_of_family(database.pid) - before)
+    rate = statistics.mean(CERTIFICATES / load.seconds for load in loads)
+    report(
+        Figure(
+            "server.certs_per_cpu_s.c64.postgresql",
+            round(CERTIFICATES / statistics.mean(load.processor_seconds for load in loads), 1),
+            "certs/CPU-s",
+            f"the server's own time; {rate:,.0f}/s by the clock with PostgreSQL and the clients on the same machine",
+        ),
+        Figure(
+            "postgresql.cpu_us_per_cert.c64",
+            round(1e6 * statistics.mean(used) / CERTIFICATES, 1),
+            "us",
+            "PostgreSQL's own processor time, also for what the guide's files are written from",
+        ),
+    )
 
 
 def test_ratio_to_cfssl(tmp_path: Path) -> None:
