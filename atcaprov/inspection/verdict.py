@@ -25,6 +25,15 @@ def finished_without_record() -> ProvisioningError:
     )
 
 
+def without_log_line() -> ProvisioningError:
+    """Return what to say of a chip whose certificates are valid, and of which the given signing logs have no line."""
+    return _finished(
+        "This chip is provisioned and its certificates are valid, but the server's signing log has no record of them.",
+        "Verify it again 10 seconds after its run: a server writes the log in its next pause. If it is still missing, "
+        "set the board aside as a good one, and tell the technician: the server's records may be incomplete.",
+    )
+
+
 def set_aside(error: AtcaProvError) -> AtcaProvError:
     """Return an error about a chip's contents, with the board set aside where it says to try again.
 

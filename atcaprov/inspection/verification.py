@@ -213,7 +213,7 @@ class _Run:
         elif ours:
             raise _other_record(ours, self.found.device.der)
         elif self.sources.records is not None:
-            raise verdict.finished_without_record()
+            raise verdict.without_log_line()
 
     def _is_of_another_signer(self) -> bool:
         named = self.sources.definitions
