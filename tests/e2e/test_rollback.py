@@ -121,7 +121,7 @@ def test_module_notices_a_restored_folder(folder: Restored, module: SignerModule
             assert isinstance(stored, CertificatesReply), "what the ledger has is sent again"
             assert stored.device_certificate == before.device_certificate
     done = folder.accept("--signer", signer.serial.hex())
-    assert "1 signatures" in done.out
+    assert "1 signature of" in done.out
     signer = plugged(module)
     with running_server(signer, folder.data) as address:
         offered, new = ask(address, offer_of(signer), request(signer, 3))
