@@ -29,8 +29,8 @@ from tests.support.ports import unused_port
 _KINDS: Final = "background|after stop|after kill"
 _BLOCK: Final = re.compile(rf"^( *)```console(?: ({_KINDS}))?\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 _LIMIT_SECONDS: Final = 120
-_LATE: Final = re.compile(r"\bcerts/|\bcerts$")
-"""A server writes these files in a pause after the board, before a person has typed the next command."""
+_LATE: Final = re.compile(r"\bcerts/|\bcerts$|--server-data ")
+"""These commands read files that a server writes in a pause after the board, before a person has typed the next one."""
 
 
 @dataclass(frozen=True)

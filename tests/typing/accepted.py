@@ -9,10 +9,12 @@ from cryptography import x509
 
 import atcaprov
 from atcaprov import (
+    Acknowledgement,
     Act,
     Allow,
     AtcaProvError,
     Board,
+    BoardReport,
     CertificateError,
     CertInfo,
     Code,
@@ -39,6 +41,7 @@ from atcaprov import (
     read_trace,
     read_zone_file,
     register_hal,
+    send_report,
     verify_chain,
 )
 
@@ -72,6 +75,12 @@ class OwnFunctions(UserFunctions):
 
     def warning(self, warning: AtcaProvError) -> None:
         assert_type(warning.advice, str)
+
+    def report(self, report: BoardReport) -> None:
+        acknowledgement = send_report(self, report)
+        assert_type(acknowledgement, Acknowledgement)
+        assert_type(acknowledgement.proven, bool)
+        assert_type(BoardReport.from_bytes(report.to_bytes()).fate, Board)
 
 
 def provision(device: Device, functions: UserFunctions, cert_info: CertInfo) -> Provisioned:
