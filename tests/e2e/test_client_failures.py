@@ -53,14 +53,20 @@ def test_json_has_the_error_that_prevents_the_first_board(factory: Factory, argu
     assert done.returncode in (2, 3)
 
 
+def _in_ledger(factory: Factory) -> str:
+    shown = run("provisioning-server", "ledger", "show", "--json", "--data", factory.folder / "server")
+    assert shown.returncode == 0, shown.stderr
+    return shown.stdout
+
+
 @pytest.mark.parametrize("words", [(), ("--auto",), ("--auto", "--json")])
 def test_missing_device_option_provisions_nothing(factory: Factory, words: tuple[str, ...]) -> None:
-    before = sorted(factory.certs.glob("*"))
+    before = _in_ledger(factory)
     done = factory.client(*words)
     assert done.returncode == 2
     assert done.stderr.startswith("Error [usage]: No device URL is given.\n")
     advised = re.findall(r"--device (emulator:)", done.stderr)
-    assert sorted(factory.certs.glob("*")) == before
+    assert _in_ledger(factory) == before
     assert factory.client("--auto", "--device", *advised).returncode == 0
     listed = run("provisioning-client", "devices")
     assert "'provisioning-client devices' lists" in done.stderr

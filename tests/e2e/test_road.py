@@ -13,6 +13,7 @@ import pytest
 
 from tests.e2e.conftest import Factory
 from tests.provisioning_client.test_board_loop import GUIDE
+from tests.support.late_files import arrived
 from tests.support.system_programs import require_program
 
 pytestmark = pytest.mark.slow
@@ -113,7 +114,7 @@ def test_kept_chip_can_be_run_again(factory: Factory, tmp_path: Path) -> None:
     assert [result["done_before"] for result in results] == [False, True]
     sn = results[0]["sn"]
     assert results[1]["sn"] == sn
-    assert (factory.certs / f"{sn}_device.pem").exists()
+    assert arrived(factory.certs / f"{sn}_device.pem").exists()
 
 
 def test_named_slots_are_locked(factory: Factory, tmp_path: Path) -> None:

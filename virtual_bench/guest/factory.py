@@ -24,6 +24,7 @@ from atcaprov import (
     verify_chain,
 )
 from atcaprov.chip.memory_map import LOCK_CONFIG, LOCK_VALUE, SLOT_LOCKED, UNLOCKED
+from tests.support.late_files import arrived
 from tests.support.server import ServerAddress, server_program
 from virtual_bench.guest.signer_modules import CHEAP_PASSWORDS, QUOTA, ModuleMaker, password_descriptor, run_tool
 from virtual_bench.machine import PATIENCE
@@ -85,7 +86,7 @@ class BenchFactory:
     def verify_kept_certificates(self, serial_number: bytes) -> None:
         """Check the certificates that the server keeps of a chip (9 bytes of serial number), down to the root."""
         name = serial_number.hex().upper()
-        device, signer = (_der(self.data / "certs" / f"{name}_{whose}.pem") for whose in ("device", "signer"))
+        device, signer = (_der(arrived(self.data / "certs" / f"{name}_{whose}.pem")) for whose in ("device", "signer"))
         verify_chain(device, signer, self.cert_info.root_public_key)
 
 
