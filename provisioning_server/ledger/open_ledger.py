@@ -13,9 +13,8 @@ from atcaprov.bounded_reading import status
 from atcaprov.errors import AtcaProvError, Code, UsageError
 from provisioning_server.ledger.ledger_place import FILE_NAME, PostgresqlUrl
 from provisioning_server.ledger.open_postgresql import open_shared_for_reading, open_shared_ledger
-from provisioning_server.ledger.sql import schema
 from provisioning_server.ledger.sql.database import DatabaseError
-from provisioning_server.ledger.sql.migration import make_tables, migrate
+from provisioning_server.ledger.sql.migration import make_tables, migrate, require_version
 from provisioning_server.ledger.sql.sql_ledger import SqlLedger, room_on_disk
 from provisioning_server.ledger.sql.sqlite_database import SqliteDatabase
 from provisioning_server.ledger.sql.sqlite_file import RESTORE, check_file, check_missing, check_writable
@@ -40,7 +39,7 @@ def open_ledger(path: Path | PostgresqlUrl, now: datetime) -> SqlLedger:
         if status(path) is None:
             check_missing(path)
             _create(path, now)
-        _require_version(path, check_file(path))
+        require_version(path, check_file(path))
         check_writable(path)
         database = SqliteDatabase(path)
         try:
@@ -81,7 +80,7 @@ def _read_only(path: Path, *, unchanging: bool, check: bool) -> SqlLedger:
             advice="Name the folder of the server with --data.",
             code=Code.FILE_UNREADABLE,
         )
-    _require_version(path, check_file(path), read_only=True)
+    require_version(path, check_file(path), read_only=True)
     try:
         database = SqliteDatabase(path, read_only=True, unchanging=unchanging)
         return _checked(database) if check else SqlLedger(database)
@@ -108,22 +107,6 @@ def _create(path: Path, now: datetime) -> None:
 def _checked(database: SqliteDatabase, has_room: Callable[[], bool] = lambda: True) -> SqlLedger:
     check_state(database)
     return SqlLedger(database, has_room)
-
-
-def _require_version(path: Path, version: int, *, read_only: bool = False) -> None:
-    newest = len(schema.MIGRATIONS)
-    if version > newest:
-        raise UsageError(
-            f"The ledger {path} has version {version}; this program knows versions up to {newest}.",
-            advice="Use the newer version of the program that wrote it.",
-            code=Code.LEDGER_VERSION,
-        )
-    if version < newest and read_only:
-        raise UsageError(
-            f"The ledger {path} has version {version}; this program reads version {newest}.",
-            advice="Start the server once: it brings its ledger to the new version.",
-            code=Code.LEDGER_VERSION,
-        )
 
 
 def _unusable(path: Path, error: OSError | DatabaseError) -> AtcaProvError:

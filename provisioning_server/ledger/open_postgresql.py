@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Final
 from atcaprov.errors import Code, UsageError
 from atcaprov.missing_packages import extra_command
 from provisioning_server.ledger.ledger_place import PostgresqlUrl
-from provisioning_server.ledger.sql import schema
 from provisioning_server.ledger.sql.database import Connection, DatabaseError
-from provisioning_server.ledger.sql.migration import make_tables, migrate, stored_version
+from provisioning_server.ledger.sql.migration import make_tables, migrate, require_version, stored_version
 from provisioning_server.ledger.sql.sql_ledger import SqlLedger
 from provisioning_server.ledger.sql.state_check import check_state
 
@@ -41,7 +40,7 @@ def open_shared_ledger(url: PostgresqlUrl, now: datetime) -> SqlLedger:
                 if not _is_ledger(url, database, connection):
                     database.make_schema(connection)
                     make_tables(database, now)
-                _require_version(url, stored_version(database))
+                require_version(url, stored_version(database))
                 migrate(database)
             check_state(database)
             return SqlLedger(database)
@@ -64,7 +63,7 @@ def open_shared_for_reading(url: PostgresqlUrl, *, check: bool = True) -> SqlLed
                     advice="Check the URL of --ledger. The first start of a server makes the ledger.",
                     code=Code.FILE_UNREADABLE,
                 )
-            _require_version(url, stored_version(database), read_only=True)
+            require_version(url, stored_version(database), read_only=True)
             if check:
                 check_state(database)
             return SqlLedger(database)
@@ -132,22 +131,6 @@ def _is_ledger(url: PostgresqlUrl, database: PostgresqlDatabase, connection: Con
     if tables and connection.rows("SELECT has_schema_privilege(?, 'USAGE')", (url.schema,)) != [(True,)]:
         raise DatabaseError(f"permission denied for schema {url.schema}")
     return bool(tables)
-
-
-def _require_version(url: PostgresqlUrl, version: int, *, read_only: bool = False) -> None:
-    newest = len(schema.MIGRATIONS)
-    if version > newest:
-        raise UsageError(
-            f"The ledger {url} has version {version}; this program knows versions up to {newest}.",
-            advice="Use the newer version of the program that wrote it.",
-            code=Code.LEDGER_VERSION,
-        )
-    if version < newest and read_only:
-        raise UsageError(
-            f"The ledger {url} has version {version}; this program reads version {newest}.",
-            advice="Start a server once: it brings the ledger to the new version.",
-            code=Code.LEDGER_VERSION,
-        )
 
 
 def _unusable(url: PostgresqlUrl, error: DatabaseError) -> UsageError:

@@ -7,14 +7,34 @@ from __future__ import annotations
 
 import secrets
 from datetime import datetime
+from pathlib import Path
 from typing import Final
 
+from atcaprov.errors import Code, UsageError
 from atcaprov.transparency.merkle import EMPTY_ROOT
+from provisioning_server.ledger.ledger_place import PostgresqlUrl
 from provisioning_server.ledger.sql import schema
 from provisioning_server.ledger.sql.database import Connection, Database, DatabaseError
 from provisioning_server.ledger.sql.written_step import seconds
 
 _LEDGER_ID_SIZE: Final = 16
+
+
+def require_version(place: Path | PostgresqlUrl, version: int, *, read_only: bool = False) -> None:
+    """Raise UsageError LEDGER_VERSION for a ledger that is newer than this program, or too old to be read only."""
+    newest = len(schema.MIGRATIONS)
+    if version > newest:
+        raise UsageError(
+            f"The ledger {place} has version {version}; this program knows versions up to {newest}.",
+            advice="Use the newer version of the program that wrote it.",
+            code=Code.LEDGER_VERSION,
+        )
+    if version < newest and read_only:
+        raise UsageError(
+            f"The ledger {place} has version {version}; this program reads version {newest}.",
+            advice="Start the server once: it brings its ledger to the new version.",
+            code=Code.LEDGER_VERSION,
+        )
 
 
 def make_tables(database: Database, now: datetime) -> None:
