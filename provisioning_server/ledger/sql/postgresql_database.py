@@ -21,6 +21,7 @@ from psycopg.types.numeric import Int8Dumper
 
 from provisioning_server.ledger.ledger_place import PostgresqlUrl
 from provisioning_server.ledger.sql.database import Connection, DatabaseError, Row, Value
+from provisioning_server.ledger.sql.lent_connections import LentConnections
 
 TYPES: Final = {"index": "BIGINT", "bytes": "BYTEA", "strict": ""}
 _WAIT_MS: Final = 20_000
@@ -103,7 +104,7 @@ class PostgresqlConnection:
             self._warned = _one_line(notice.message_primary or "")
 
 
-class PostgresqlDatabase:
+class PostgresqlDatabase(LentConnections[PostgresqlConnection]):
     """The tables in one schema of a database. One thread at a time writes, on one connection from start to end."""
 
     types: Mapping[str, str] = TYPES
@@ -112,11 +113,8 @@ class PostgresqlDatabase:
     def __init__(self, url: PostgresqlUrl, *, read_only: bool = False) -> None:
         """Connect; raises DatabaseError."""
         self._url = url
-        self._writing = threading.RLock()
-        self._writing_thread: int | None = None
+        super().__init__()
         self._has_tables = False
-        self._readers: list[PostgresqlConnection] = []  # those that no one uses
-        self._writer: PostgresqlConnection | None = None
         if read_only:
             self._readers.append(_connect(url, read_only=True))
         else:
@@ -157,21 +155,8 @@ class PostgresqlDatabase:
         self._has_tables = True
         writer.rows("SELECT size FROM tree FOR UPDATE")
 
-    @contextlib.contextmanager
-    def reading(self) -> Iterator[PostgresqlConnection]:
-        """Lend a connection that sees what is committed; from any thread."""
-        if self._writer is not None and self._writing_thread == threading.get_ident():
-            with self._writing:
-                yield self._writer
-            return
-        try:
-            reader = self._readers.pop()
-        except IndexError:
-            reader = _connect(self._url, read_only=True)
-        try:
-            yield reader
-        finally:
-            self._readers.append(reader)
+    def _new_reader(self) -> PostgresqlConnection:
+        return _connect(self._url, read_only=True)
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[PostgresqlConnection]:

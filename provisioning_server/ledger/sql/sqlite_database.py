@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from provisioning_server.ledger.sql.database import Connection, DatabaseError, Row, Value
+from provisioning_server.ledger.sql.lent_connections import LentConnections
 from provisioning_server.ledger.sql.sqlite_file import APPLICATION_ID, write_ahead_log
 
 TYPES: Final = {"index": "INTEGER", "bytes": "BLOB", "strict": " STRICT"}
@@ -64,7 +65,7 @@ class SqliteConnection:
         self._connection.close()
 
 
-class SqliteDatabase:
+class SqliteDatabase(LentConnections[SqliteConnection]):
     """The database in a file that exists. One thread at a time writes; what that thread reads comes from its cache.
 
     While it is open for writing, the file says so (`running`): if the write-ahead log is missing then, steps are lost.
@@ -80,10 +81,7 @@ class SqliteDatabase:
         """
         self._path = path
         self._reading_mode = "ro&immutable=1" if unchanging else "ro"
-        self._writing = threading.RLock()
-        self._writing_thread: int | None = None
-        self._readers: list[SqliteConnection] = []  # those that no one uses
-        self._writer: SqliteConnection | None = None
+        super().__init__()
         self._places: list[tuple[int, int]] = []
         if read_only:
             return
@@ -139,21 +137,8 @@ class SqliteDatabase:
                     self._writer.run("ROLLBACK")
                 raise
 
-    @contextlib.contextmanager
-    def reading(self) -> Iterator[SqliteConnection]:
-        """Lend a connection that sees what is committed; from any thread."""
-        if self._writer is not None and self._writing_thread == threading.get_ident():
-            with self._writing:
-                yield self._writer
-            return
-        try:
-            reader = self._readers.pop()
-        except IndexError:
-            reader = _connect(self._path, self._reading_mode)
-        try:
-            yield reader
-        finally:
-            self._readers.append(reader)
+    def _new_reader(self) -> SqliteConnection:
+        return _connect(self._path, self._reading_mode)
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[SqliteConnection]:
