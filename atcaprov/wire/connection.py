@@ -97,6 +97,11 @@ class Connection:
         """Whether a message has begun to arrive and is not complete."""
         return self._header is not None or bool(self._buffer)
 
+    @property
+    def mid_body(self) -> bool:
+        """Whether the header of a message has been read and its body is not complete."""
+        return self._header is not None
+
     def receive_data(self, data: bytes) -> None:
         """Take bytes from the wire; b"" means that the other end closed.
 

@@ -59,6 +59,8 @@ class ClientConnection(asyncio.Protocol):
         self._client_ended = False
         self._writing_paused = False
         self._idle_since = 0.0
+        self._first_message_by = NEVER
+        self._body_awaited = False
         self._reason = ""
 
     @property
@@ -80,7 +82,7 @@ class ClientConnection(asyncio.Protocol):
         self.peer = address_text(transport.get_extra_info("peername"))
         self.host = _host(transport.get_extra_info("peername"))
         self._idle_since = self._owner.now()
-        self.deadline = self._idle_since + self._owner.limits.first_message_seconds
+        self.deadline = self._first_message_by = self._idle_since + self._owner.limits.first_message_seconds
         refused = self._owner.opened(self)
         if refused is not None:
             self._refuse(refused, refused.message)
@@ -96,7 +98,7 @@ class ClientConnection(asyncio.Protocol):
             self._refuse(rejection(error), str(error))
             return
         if began:
-            self.deadline = min(self.deadline, self._owner.now() + self._owner.limits.message_seconds)
+            self._await_header()
         self._advance()
 
     def eof_received(self) -> bool:
@@ -170,9 +172,16 @@ class ClientConnection(asyncio.Protocol):
             if isinstance(event, Closed):
                 self._close("")
             elif isinstance(event, AnyRequest):
-                self.deadline = NEVER
+                self.deadline = self._first_message_by = NEVER
+                self._body_awaited = False
                 _LOG.debug("%s from %s.", type(event).__name__, self.peer)
                 self._owner.submit(event, self._reply, self.peer)
+            elif self._connection.mid_body and not self._body_awaited:
+                self._body_awaited = True
+                self.deadline = min(self._first_message_by, self._owner.now() + self._owner.limits.body_seconds)
+
+    def _await_header(self) -> None:
+        self.deadline = min(self._first_message_by, self._owner.now() + self._owner.limits.header_seconds)
 
     def _reply(self, reply: Reply) -> None:
         """Send the reply to the request that is open. The client may be gone; its certificate stays in the records."""
@@ -188,7 +197,7 @@ class ClientConnection(asyncio.Protocol):
         self._idle_since = self._owner.now()
         self.deadline = self._idle_since + wait
         if self._connection.mid_message:
-            self.deadline = self._owner.now() + limits.message_seconds
+            self._await_header()
         self._advance()
 
     def _refuse(self, reply: ErrorReply, reason: str) -> None:

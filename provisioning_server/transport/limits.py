@@ -1,4 +1,4 @@
-"""The limits that protect the server from clients."""
+"""The limits that protect the server from clients, each with its default. What is refused by rate: `orders/rates`."""
 
 from __future__ import annotations
 
@@ -14,10 +14,21 @@ class ConnectionLimits:
     """Windows can wait for 512 sockets in all: those of the web page and of clients that are refused, too."""
     of_one_address: int = 256
     """When three quarters of them are taken; see `connection_table`."""
+    of_one_station: int = 64
+    """Always: a station that has been identified gets a further one only in place of its own."""
     refused: int = 64
     """How many further ones at once get the reply that there are too many; beyond these they are cut."""
-    message_seconds: float = 10.0
-    """From the first byte of a message to its last."""
+    handshakes: int = 256
+    """TLS handshakes in progress. All stations of a hall may connect at once after the server's start."""
+    handshakes_of_one_address: int = 32
+    handshake_bytes: int = 32 * 1024
+    """What a client may send until its handshake is done: a hello and a short chain have under 8 KiB."""
+    handshake_seconds: float = 10.0
+    """From connecting to the end of the TLS handshake."""
+    header_seconds: float = 5.0
+    """From the first byte of a message to the end of its header."""
+    body_seconds: float = 10.0
+    """From the end of a header to the last byte of its body."""
     first_message_seconds: float = 60.0
     """From connecting to the first complete message."""
     idle_seconds: float = 8 * 3600.0

@@ -72,7 +72,8 @@ def test_the_limits_are_those_of_the_code() -> None:
         f"no bound up to {limits.connections * 3 // 4} connections",
         f"an address that holds {limits.of_one_address} gets",
         f"| first message after connecting | {limits.first_message_seconds:.0f} seconds |",
-        f"| a message, from its first byte to its last | {limits.message_seconds:.0f} seconds |",
+        f"| the header of a message, from its first byte to its last | {limits.header_seconds:.0f} seconds |",
+        f"| the rest of the message | {limits.body_seconds:.0f} seconds |",
         f"| between two messages | {limits.idle_seconds / 3600:.0f} hours |",
         f"| a client that does not take its reply | {limits.write_seconds:.0f} seconds |",
     ]

@@ -242,24 +242,43 @@ def test_deadline_follows_what_the_client_has_to_send(end: End) -> None:
     assert end.connection.deadline == 1000 + LIMITS.first_message_seconds
     data = end.client.send(REQUEST)
     end.connection.data_received(data[:1])
-    assert end.connection.deadline == 1000 + LIMITS.message_seconds
-    end.owner.time += 5
+    assert end.connection.deadline == 1000 + LIMITS.header_seconds
+    end.owner.time += 2
     end.connection.data_received(data[1:5])
-    assert end.connection.deadline == 1000 + LIMITS.message_seconds, "a byte now and then does not buy time"
-    end.connection.data_received(data[5:])
+    assert end.connection.deadline == 1000 + LIMITS.header_seconds, "a byte now and then does not buy time"
+    end.connection.data_received(data[5:8])
+    assert end.connection.deadline == 1002 + LIMITS.body_seconds
+    end.owner.time += 3
+    end.connection.data_received(data[8:20])
+    assert end.connection.deadline == 1002 + LIMITS.body_seconds, "nor do some"
+    end.connection.data_received(data[20:])
     assert end.connection.deadline == NEVER
     end.owner.answer(REPLY)
     assert end.connection.deadline == 1005 + LIMITS.idle_seconds
     end.connection.data_received(data[:1])
-    assert end.connection.deadline == 1005 + LIMITS.message_seconds
+    assert end.connection.deadline == 1005 + LIMITS.header_seconds
+    end.connection.data_received(data[1:100])
+    assert end.connection.deadline == 1005 + LIMITS.body_seconds
+
+
+def test_first_message_has_to_come_in_time_however_late_it_begins(end: End) -> None:
+    data = end.client.send(REQUEST)
+    end.owner.time += LIMITS.first_message_seconds - 1
+    for piece in (data[:1], data[1:9]):
+        end.connection.data_received(piece)
+        assert end.connection.deadline == 1000 + LIMITS.first_message_seconds
+    end.connection.data_received(data[9:])
+    assert end.connection.deadline == NEVER
 
 
 def test_a_part_of_a_message_that_came_ahead_starts_its_time_with_the_reply(end: End) -> None:
     data = end.client.send(REQUEST)
-    end.connection.data_received(data + data[:10])
+    end.connection.data_received(data + data[:4])
     assert end.connection.deadline == NEVER
     end.owner.answer(REPLY)
-    assert end.connection.deadline == 1000 + LIMITS.message_seconds
+    assert end.connection.deadline == 1000 + LIMITS.header_seconds
+    end.connection.data_received(data[4:10])
+    assert end.connection.deadline == 1000 + LIMITS.body_seconds
 
 
 def test_late_client_is_refused_with_a_reason(end: End) -> None:

@@ -142,7 +142,7 @@ SLOW_MESSAGES = 10.0 * PATIENCE
 
 
 def test_one_client_too_many_is_refused_with_a_reason(tmp_path: Path) -> None:
-    limits = ConnectionLimits(connections=2, message_seconds=SLOW_MESSAGES)
+    limits = ConnectionLimits(connections=2, body_seconds=SLOW_MESSAGES)
     with running_server(SIGNER, tmp_path, limits=limits) as address:
         with WireClient(address) as one, WireClient(address) as two:
             for wire in (one, two):
@@ -160,9 +160,7 @@ def test_clients_beyond_the_refused_ones_are_cut(tmp_path: Path) -> None:
         running_server(
             SIGNER,
             tmp_path,
-            limits=ConnectionLimits(
-                connections=1, refused=1, linger_seconds=10 * PATIENCE, message_seconds=SLOW_MESSAGES
-            ),
+            limits=ConnectionLimits(connections=1, refused=1, linger_seconds=10 * PATIENCE, body_seconds=SLOW_MESSAGES),
         ) as address,
         WireClient(address) as one,
     ):
@@ -260,7 +258,7 @@ def _eventually_served(address: ServerAddress) -> bool:
 @pytest.mark.parametrize("sent", [0, 1, 100])
 def test_slow_client_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sent: int) -> None:
     monkeypatch.setattr(listener, "SWEEP_SECONDS", 0.01)
-    limits = ConnectionLimits(message_seconds=0.05, first_message_seconds=0.05)
+    limits = ConnectionLimits(header_seconds=0.05, body_seconds=0.05, first_message_seconds=0.05)
     with running_server(SIGNER, tmp_path, limits=limits) as address, WireClient(address) as slow:
         slow.socket.sendall(slow.connection.send(request(SIGNER))[:sent])
         reply = slow.receive()
