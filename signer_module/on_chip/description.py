@@ -29,6 +29,7 @@ MAX_UNPACKED: Final = 16_384
 _DIGEST_SIZE: Final = 16
 _RAW_DEFLATE: Final = -15
 _BEST: Final = 9
+_POINTS: Final = "crl_distribution_points"
 
 
 def pack_signer(document: SignerDocument, root_public_key: bytes) -> bytes:
@@ -37,9 +38,13 @@ def pack_signer(document: SignerDocument, root_public_key: bytes) -> bytes:
     Raises UsageError (definition-invalid) when a module has not enough room for them.
     """
     packed = _packed_signer(document, root_public_key)
-    if len(packed) > DESCRIPTION_SIZE and document.device.subject_alt_name is not None:
-        plain = replace(document, device=replace(document.device, subject_alt_name=None))
-        raise _too_long(len(packed), len(packed) - len(_packed_signer(plain, root_public_key)))
+    device = document.device
+    options = {"subject_alt_name": device.subject_alt_name, _POINTS: device.extensions.crl_distribution_points}
+    given = [name for name, value in options.items() if value]
+    if len(packed) > DESCRIPTION_SIZE and given:
+        without = replace(device.extensions, crl_distribution_points=())
+        plain = replace(document, device=replace(device, subject_alt_name=None, extensions=without))
+        raise _too_long(len(packed), len(packed) - len(_packed_signer(plain, root_public_key)), " and ".join(given))
     return fitting(packed)
 
 
@@ -102,9 +107,9 @@ def fitting(description: bytes) -> bytes:
     return description
 
 
-def _too_long(size: int, alternative_name: int = 0) -> UsageError:
-    part = f", {alternative_name} of them for the device's subject_alt_name" if alternative_name else ""
-    names = "subject_alt_name or the names" if alternative_name else "the names"
+def _too_long(size: int, optional: int = 0, options: str = "") -> UsageError:
+    part = f", {optional} of them for the device's {options}" if options else ""
+    names = f"{options.replace(' and ', ', ')} or the names" if options else "the names"
     return UsageError(
         "The issuer's certificate and the descriptions are too long for the module: "
         f"it has {DESCRIPTION_SIZE} bytes for them, and {size} are needed{part}.",

@@ -120,6 +120,17 @@ def test_alternative_names_without_room_on_a_module_are_named(root: RootFolder) 
     assert "Shorten subject_alt_name" in caught.value.advice
 
 
+def test_distribution_points_without_room_on_a_module_are_named(root: RootFolder) -> None:
+    source = random.Random(1)
+    paths = ["".join(source.choice(string.ascii_letters) for _ in range(170)) for _ in range(4)]
+    points = str([f"http://crl.example.com/{path}" for path in paths])
+    text = default_text("device").replace("key_usage =", f"crl_distribution_points = {points}\nkey_usage =", 1)
+    long = replace(with_uri(root, 170), device=CertificateDescription.from_toml(text))
+    with pytest.raises(UsageError, match=r"are needed, \d+ of them for the device's crl_distribution_points") as caught:
+        pack_signer(long, root.public_key)
+    assert "Shorten crl_distribution_points or the names" in caught.value.advice
+
+
 def test_damaged_document_or_one_of_another_root_is_refused(root: RootFolder) -> None:
     packed = pack_signer(document(root), root.public_key)
     for size in range(len(packed)):

@@ -144,7 +144,18 @@ def _extensions(extensions: x509.Extensions) -> dict[str, Any]:
             table["key_usage"] = [usage for usage in KEY_USAGES if _has(value, usage)]
         if isinstance(value, x509.ExtendedKeyUsage):
             table["extended_key_usage"] = [_NAMES.get(usage, usage.dotted_string) for usage in value]
+        if isinstance(value, x509.CRLDistributionPoints):
+            table["crl_distribution_points"] = _distribution_uris(value)
     return table
+
+
+def _distribution_uris(points: x509.CRLDistributionPoints) -> list[str]:
+    if len(points) != 1 or points[0].reasons is not None or points[0].crl_issuer is not None:
+        raise _InexpressibleError("other CRL distribution points than one that has the list of its own issuer")
+    names = points[0].full_name or []
+    if not names or not all(isinstance(name, x509.UniformResourceIdentifier) for name in names):
+        raise _InexpressibleError("a CRL distribution point that is not a URI")
+    return [str(name.value) for name in names]
 
 
 def _has(value: x509.KeyUsage, usage: str) -> bool:

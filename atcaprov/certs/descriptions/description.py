@@ -85,7 +85,7 @@ class CertificateDescription:
             role="root",
             subject=subject.read_subject(document.inner("subject"), ()),
             expire_years=validity.integer("expire_years", 0, 1000),
-            extensions=read_extensions(document.inner("extensions"), ca=True),
+            extensions=read_extensions(document.inner("extensions"), ca=True, issued=False),
         )
         if found.extensions.path_length == 0:
             raise document.fault("extensions.path_length", "must be 1 or more for a root, whose signers are CAs too")
@@ -259,6 +259,8 @@ def _extensions_map(extensions: ExtensionsDescription) -> dict[str, Any]:
         found["extended_key_usage"] = list(extensions.extended_key_usage)
     if extensions.path_length is not None:
         found["path_length"] = extensions.path_length
+    if extensions.crl_distribution_points:
+        found["crl_distribution_points"] = list(extensions.crl_distribution_points)
     return found
 
 
