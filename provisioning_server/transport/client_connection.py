@@ -37,6 +37,9 @@ class ConnectionOwner(Protocol):
     def opened(self, connection: ClientConnection) -> ErrorReply | None:
         """Register a new connection; return a rejection if it may not stay."""
 
+    def identified(self, connection: ClientConnection) -> ErrorReply | None:
+        """Take over the station of a connection whose handshake is done; return a rejection if it may not stay."""
+
     def closed(self, connection: ClientConnection, reason: str) -> None:
         """Remove a connection that ended; `reason` is empty if it ended cleanly."""
 
@@ -50,6 +53,8 @@ class ClientConnection(asyncio.Protocol):
     def __init__(self, owner: ConnectionOwner) -> None:
         self.peer = "a client"
         self.host = ""
+        self.station = ""
+        self.in_handshake = False
         self.deadline = NEVER
         self._owner = owner
         self._connection = Connection(Role.SERVER)

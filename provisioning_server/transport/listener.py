@@ -83,16 +83,26 @@ class Listener:
 
         Cut it if too many are being refused: each holds a file descriptor, which the records need, too.
         """
-        stays, gives_way = self._connections.admit(connection)
+        refused = self._make_room(connection, *self._connections.admit(connection))
         self._all_closed.clear()
+        if not connection.leaving and refused is None:
+            self._log.info(f"Client {connection.peer} connected.")
+        return refused
+
+    def identified(self, connection: ClientConnection) -> ErrorReply | None:
+        """Take over the station of a connection; refuse it, or close another one for it, if it has too many."""
+        return self._make_room(connection, *self._connections.identify(connection))
+
+    def _make_room(
+        self, connection: ClientConnection, stays: bool, gives_way: ClientConnection | None
+    ) -> ErrorReply | None:
         if gives_way is not None:
             gives_way.dismiss(rejections.GAVE_WAY, in_silence=self._connections.too_many_leaving)
-        if not stays:
-            if not self._connections.too_many_leaving:
-                return rejections.BUSY
-            connection.cut(rejections.BUSY.message)
+        if stays:
             return None
-        self._log.info(f"Client {connection.peer} connected.")
+        if not self._connections.too_many_leaving:
+            return rejections.BUSY
+        connection.cut(rejections.BUSY.message)
         return None
 
     def closed(self, connection: ClientConnection, reason: str) -> None:

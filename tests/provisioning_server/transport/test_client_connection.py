@@ -38,6 +38,9 @@ class FakeOwner:
     def opened(self, connection: ClientConnection) -> ErrorReply | None:
         return self.refuse
 
+    def identified(self, connection: ClientConnection) -> ErrorReply | None:
+        return self.refuse
+
     def closed(self, connection: ClientConnection, reason: str) -> None:
         self.reasons.append(reason)
 

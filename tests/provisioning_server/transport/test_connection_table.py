@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from provisioning_server.transport.connection_table import ConnectionTable
 from provisioning_server.transport.limits import ConnectionLimits
 
-LIMITS = ConnectionLimits(connections=8, of_one_address=4, refused=2)
+LIMITS = ConnectionLimits(
+    connections=8, of_one_address=4, of_one_station=3, refused=2, handshakes=4, handshakes_of_one_address=2
+)
 """Crowded from the seventh on."""
 
 
@@ -20,6 +22,8 @@ class Fake:
     host: str
     idle_since: float | None = None
     leaving: bool = False
+    station: str = ""
+    in_handshake: bool = False
 
 
 def _admit(table: ConnectionTable[Fake], connection: Fake) -> Fake | str | None:
@@ -77,6 +81,70 @@ def test_full_table_closes_a_connection_of_the_largest_holder() -> None:
 def test_full_table_of_busy_connections_admits_no_more() -> None:
     table = _filled(*(Fake(f"192.0.2.{number}") for number in range(8)))
     assert _admit(table, Fake("192.0.2.9", 1.0)) == "refused"
+
+
+def _handshake(host: str, since: float) -> Fake:
+    return Fake(host, since, in_handshake=True)
+
+
+def _identify(table: ConnectionTable[Fake], connection: Fake, station: str) -> Fake | str | None:
+    connection.station, connection.in_handshake = station, False
+    stays, gives_way = table.identify(connection)
+    if gives_way is not None:
+        gives_way.leaving = True
+    return gives_way if stays else "refused"
+
+
+def test_address_with_its_share_of_handshakes_gives_up_its_oldest() -> None:
+    crowd = [_handshake("192.0.2.1", since) for since in (3.0, 2.0)]
+    table = _filled(Fake("192.0.2.1", 1.0), _handshake("192.0.2.9", 1.0), *crowd)
+    assert _admit(table, _handshake("192.0.2.1", 4.0)) is crowd[1]
+    assert _admit(table, _handshake("192.0.2.1", 5.0)) is crowd[0]
+    assert _admit(table, _handshake("192.0.2.9", 6.0)) is None
+
+
+def test_too_many_handshakes_close_the_oldest_of_the_computer_with_the_most() -> None:
+    crowd = [_handshake("192.0.2.1", since) for since in (5.0, 4.0)]
+    table = _filled(Fake("192.0.2.1", 0.0), _handshake("192.0.2.2", 1.0), *crowd, _handshake("192.0.2.3", 2.0))
+    assert _admit(table, _handshake("192.0.2.4", 6.0)) is crowd[1]
+
+
+def test_connection_whose_handshake_is_done_makes_room_for_another_handshake() -> None:
+    done = _handshake("192.0.2.1", 2.0)
+    table = _filled(done, _handshake("192.0.2.1", 3.0))
+    assert _identify(table, done, "line-1") is None
+    assert _admit(table, _handshake("192.0.2.1", 4.0)) is None
+
+
+def test_full_table_closes_a_handshake_before_an_idle_connection_of_a_station() -> None:
+    stations = [_handshake(f"192.0.2.{number}", 1.0) for number in range(7)]
+    table: ConnectionTable[Fake] = ConnectionTable(LIMITS)
+    for number, station in enumerate(stations):
+        assert _admit(table, station) is None
+        assert _identify(table, station, f"line-{number}") is None
+    unknown = _handshake("192.0.2.8", 5.0)
+    assert _admit(table, unknown) is None
+    assert _admit(table, _handshake("192.0.2.9", 6.0)) is unknown
+    newcomer = _handshake("192.0.2.10", 7.0)
+    assert isinstance(_admit(table, newcomer), Fake)
+    assert not any(station.leaving for station in stations)
+
+
+def test_station_gets_a_connection_beyond_its_share_only_in_place_of_its_own() -> None:
+    table: ConnectionTable[Fake] = ConnectionTable(LIMITS)
+    first, *others = [Fake(f"192.0.2.{number}", float(number)) for number in range(4)]
+    for each in (first, *others[:2]):
+        assert _admit(table, each) is None
+        assert _identify(table, each, "line-1") is None
+    assert _admit(table, others[2]) is None
+    assert _identify(table, others[2], "line-1") is first
+    others[0].idle_since = others[1].idle_since = others[2].idle_since = None
+    late = Fake("192.0.2.9", 9.0)
+    assert _admit(table, late) is None
+    assert _identify(table, late, "line-1") == "refused"
+    other = Fake("192.0.2.9", 9.0)
+    assert _admit(table, other) is None
+    assert _identify(table, other, "line-2") is None
 
 
 @pytest.mark.parametrize(
