@@ -59,6 +59,10 @@ class Code(enum.StrEnum):
     PASSWORD_MEMORY = "password-memory"  # noqa: S105 - a code, not a password
     PASSWORD_WEAK = "password-weak"  # noqa: S105 - a code, not a password
     PASSWORD_EXPOSED = "password-exposed"  # noqa: S105 - a code, not a password
+    KEY_EXPOSED = "key-exposed"
+    STATION_NOT_ENROLLED = "station-not-enrolled"
+    STATION_CA_OTHER = "station-ca-other"
+    TOKEN_INVALID = "token-invalid"  # noqa: S105 - a code, not a token
     HSM_UNUSABLE = "hsm-unusable"
     READ_ONLY = "read-only"
     # TransportError
@@ -73,6 +77,7 @@ class Code(enum.StrEnum):
     SERVER_UNREACHABLE = "server-unreachable"
     SERVER_DROPPED = "server-dropped"
     PORT_IN_USE = "port-in-use"
+    TLS_FAILED = "tls-failed"
     # ProtocolError
     PROTOCOL = "protocol"
     BAD_PACKET = "bad-packet"
@@ -144,6 +149,13 @@ class Code(enum.StrEnum):
     LEDGER_BEHIND = "ledger-behind"
     COUNTER_BEHIND = "counter-behind"
     SERVER_CLOCK = "server-clock"
+    TLS_REQUIRED = "tls-required"
+    STATION_UNKNOWN = "station-unknown"
+    STATION_REMOVED = "station-removed"
+    STATION_EXPIRED = "station-expired"
+    TOKEN_UNKNOWN = "token-unknown"  # noqa: S105 - a code, not a token
+    TOKEN_USED = "token-used"  # noqa: S105 - a code, not a token
+    TOKEN_EXPIRED = "token-expired"  # noqa: S105 - a code, not a token
     SERVER_BUSY = "server-busy"
     SERVER_STOPPING = "server-stopping"
 
