@@ -24,4 +24,6 @@ def by_text(client: str) -> str:
 def certified_text(record: IssuedRecord) -> str:
     """Return the line of the program log for a certificate."""
     signer = label(record.signer_serial, record.signer_name)
-    return f"{device_text(record.chip_serial)} certified by {signer}{by_text(record.client)}."
+    station = record.origin.station
+    by = by_text(f"{station} at {record.client}" if station else record.client)
+    return f"{device_text(record.chip_serial)} certified by {signer}{by}."

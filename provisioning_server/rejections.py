@@ -93,6 +93,9 @@ BUSY: Final = _rejected(Code.SERVER_BUSY, "The server has too many connections."
 OTHER_SERVER: Final = _rejected(
     Code.SERVER_BUSY, "Another server of the ledger is issuing for this chip or its key. Try again.", True
 )
+NO_ENROLMENT: Final = _rejected(
+    Code.UNEXPECTED_MESSAGE, "A station enrols over TLS, which this server does not serve.", False
+)
 GAVE_WAY: Final = _rejected(
     Code.SERVER_BUSY, "The server has too many connections, and this one was idle. Connect again.", True
 )

@@ -30,9 +30,17 @@ COLUMNS: Final = (
     "client",
     "revision",
     "config_revision",
+    "station",
+    "order",
+    "product",
+    "unit",
+    "label",
+    "request",
     "check",
 )
-_ADDED: Final = ("client", "revision", "config_revision")
+_ADDED: Final = (
+    "client", "revision", "config_revision", "station", "order", "product", "unit", "label", "request"
+)  # fmt: skip
 """Columns that older logs do not have, in the order in which they came."""
 HEADER: Final = "\t".join(COLUMNS).encode() + b"\n"
 _HEADERS: Final = tuple(
@@ -43,13 +51,33 @@ _TO_SECONDS: Final = len("2026-11-21T10:15:40")
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Who asked for a certificate, and for what. Each is empty where there is none, or the client did not tell.
+
+    `station` is the name that a server admitted it under, `order` the work order, `product` the product profile, `unit`
+    the unit's own name, `label` what is written on it; printable characters. `request_id` (16 bytes) stands in all
+    messages of the board's run.
+    """
+
+    station: str = ""
+    order: str = ""
+    product: str = ""
+    unit: str = ""
+    label: str = ""
+    request_id: bytes = b""
+
+
+NO_ORIGIN: Final = Origin()
+
+
+@dataclass(frozen=True, slots=True)
 class IssuedRecord:
     """One issued device certificate.
 
     `time` in UTC; `chip_serial` and `signer_serial` 9 bytes, `signer_id` 2, `public_key` 64 (X||Y), `compressed` 72,
     `certificate` DER; `documents` is the id of the SignerDocuments it was issued with; `client` is the address that
     asked for it, such as `127.0.0.1:40312`; `revision` is what the chip answered to Info and `config_revision` what
-    stands in its configuration zone, 4 bytes each. The last three are empty in records of older versions, and where the
+    stands in its configuration zone, 4 bytes each. These three are empty in records of older versions, and where the
     client did not tell.
     """
 
@@ -66,9 +94,11 @@ class IssuedRecord:
     client: str = ""
     revision: bytes = b""
     config_revision: bytes = b""
+    origin: Origin = NO_ORIGIN
 
     def to_line(self) -> bytes:
         """Return the line with its line end."""
+        origin = self.origin
         text = "\t".join(
             (
                 f"{self.time.isoformat()[:_TO_SECONDS]}Z",
@@ -84,6 +114,9 @@ class IssuedRecord:
                 " ".join(self.client.split()),
                 self.revision.hex().upper(),
                 self.config_revision.hex().upper(),
+                *(" ".join(text.split()) for text in (origin.station, origin.order, origin.product)),
+                *(" ".join(text.split()) for text in (origin.unit, origin.label)),
+                origin.request_id.hex(),
             )
         ).encode()
         return b"%s\t%08X\n" % (text, zlib.crc32(text))
@@ -97,7 +130,10 @@ class IssuedRecord:
         when, chip, signer, name, signer_id, serial, key, compressed, documents, der, *added = text.decode().split("\t")
         if len(added) > len(_ADDED):
             raise ValueError("too many columns to unpack")
-        client, revision, config_revision = (*added, *("" for _ in _ADDED))[: len(_ADDED)]
+        client, revision, config_revision, station, order, product, unit, label, request = (
+            *added,
+            *("" for _ in _ADDED),
+        )[: len(_ADDED)]
         return cls(
             time=datetime.fromisoformat(when),
             chip_serial=bytes.fromhex(chip),
@@ -112,6 +148,7 @@ class IssuedRecord:
             client=client,
             revision=bytes.fromhex(revision),
             config_revision=bytes.fromhex(config_revision),
+            origin=Origin(station, order, product, unit, label, bytes.fromhex(request)),
         )
 
 

@@ -46,9 +46,22 @@ class Closed(enum.Enum):
 
 CLOSED: Final = Closed.CLOSED
 
-_ASK: Final = frozenset({MessageType.CERTIFICATES_REQUEST, MessageType.SIGNER_REQUEST, MessageType.REPORT_REQUEST})
+_ASK: Final = frozenset(
+    {
+        MessageType.CERTIFICATES_REQUEST,
+        MessageType.SIGNER_REQUEST,
+        MessageType.REPORT_REQUEST,
+        MessageType.ENROL_REQUEST,
+    }
+)
 _ANSWER: Final = frozenset(
-    {MessageType.CERTIFICATES_REPLY, MessageType.SIGNER_REPLY, MessageType.REPORT_REPLY, MessageType.ERROR_REPLY}
+    {
+        MessageType.CERTIFICATES_REPLY,
+        MessageType.SIGNER_REPLY,
+        MessageType.REPORT_REPLY,
+        MessageType.ENROL_REPLY,
+        MessageType.ERROR_REPLY,
+    }
 )
 _REFUSE: Final = frozenset({MessageType.ERROR_REPLY})
 _NOTHING: Final[frozenset[MessageType]] = frozenset()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from typing import Any, ClassVar, Final, NamedTuple, Self
 
 from atcaprov.errors import ProtocolError, UsageError
@@ -40,16 +41,25 @@ DEFINITION_SIZE_MAX: Final = 4096
 SLOT_WRITES_MAX: Final = 16
 ERROR_CODE_SIZE_MAX: Final = 64
 ERROR_MESSAGE_SIZE_MAX: Final = 512
+REQUEST_ID_SIZE: Final = 16
+NAME_SIZE_MAX: Final = 64
+"""Bytes of the name of a work order, a unit, a label or a station."""
+PRODUCT_SIZE_MAX: Final = 32
+TOKEN_SIZE: Final = 32
+CERTIFICATION_REQUEST_SIZE_MAX: Final = 1024
 CERTIFICATES_REQUEST_BODY_MAX: Final = 1024
 CERTIFICATES_REPLY_BODY_MAX: Final = 24 * 1024
 SIGNER_REQUEST_BODY_MAX: Final = 2048
 SIGNER_REPLY_BODY_MAX: Final = 16 * 1024
 REPORT_REQUEST_BODY_MAX: Final = 1024
 REPORT_REPLY_BODY_MAX: Final = 2048
+ENROL_REQUEST_BODY_MAX: Final = 2048
+ENROL_REPLY_BODY_MAX: Final = 8 * 1024
 ERROR_REPLY_BODY_MAX: Final = 1024
 REQUEST_NUMBER_MAX: Final = 0xFFFFFFFF
 REVISION_MAX: Final = 0xFFFFFFFF
 CERTIFICATES_LEFT_MAX: Final = 0xFFFFFFFF
+RETRY_AFTER_MAX: Final = 3_600_000
 TIME_MAX: Final = 253_402_300_799
 """The last second of the year 9999."""
 
@@ -60,9 +70,11 @@ class MessageType(enum.IntEnum):
     CERTIFICATES_REQUEST = 0x01
     SIGNER_REQUEST = 0x02
     REPORT_REQUEST = 0x03
+    ENROL_REQUEST = 0x04
     CERTIFICATES_REPLY = 0x81
     SIGNER_REPLY = 0x82
     REPORT_REPLY = 0x83
+    ENROL_REPLY = 0x84
     ERROR_REPLY = 0xFF
 
 
@@ -139,6 +151,8 @@ class CertificatesRequest(Message):
     X and Y of P-256 points. With `existing_only` the server answers only with what it has issued before;
     with `any_of_group` another signer of the same group may have signed. `revision` is the chip's answer to Info as a
     number, which tells the part; what bytes 4 to 7 of `config_zone` say may differ (AN3539, section 1.2.4).
+    `request_id` is the same in all messages of a board's run. `order` names the work order, `product` the product
+    profile, `unit` is the unit's own name, `label` what is written on it; empty if there is none.
     """
 
     TYPE: ClassVar = MessageType.CERTIFICATES_REQUEST
@@ -152,6 +166,11 @@ class CertificatesRequest(Message):
         Field(5, "any_of_group", Flag(), optional=True),
         Field(6, "request_number", Number(REQUEST_NUMBER_MAX), optional=True),
         Field(7, "revision", Number(REVISION_MAX), optional=True),
+        Field(8, "request_id", Octets(REQUEST_ID_SIZE, REQUEST_ID_SIZE), optional=True),
+        Field(9, "order", Words(NAME_SIZE_MAX), optional=True),
+        Field(10, "unit", Words(NAME_SIZE_MAX), optional=True),
+        Field(11, "label", Words(NAME_SIZE_MAX), optional=True),
+        Field(12, "product", Words(PRODUCT_SIZE_MAX), optional=True),
     )
 
     config_zone: bytes
@@ -161,6 +180,11 @@ class CertificatesRequest(Message):
     any_of_group: bool = False
     request_number: int = 0
     revision: int = 0
+    request_id: bytes = b""
+    order: str = ""
+    unit: str = ""
+    label: str = ""
+    product: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +230,8 @@ class SignerRequest(Message):
     `signer_public_key` is X and Y of a P-256 point; with `any_of_group`, any signer of its group is accepted.
     `config_zone` is the zone that the client is going to lock; empty if unknown. `chip_serial` is the serial number of
     the chip that is going to ask; empty if unknown. `checkpoint` is the newest signed checkpoint of the server's log
-    that the station keeps; empty if it has none. A server of before reports refuses a request that carries one.
+    that the station keeps; empty if it has none. A server of before reports refuses a request that carries one. The
+    last five are those of the certificates request that is going to follow.
     """
 
     TYPE: ClassVar = MessageType.SIGNER_REQUEST
@@ -219,6 +244,11 @@ class SignerRequest(Message):
         Field(4, "config_zone", Octets(CONFIG_ZONE_SIZE, CONFIG_ZONE_SIZE), optional=True),
         Field(5, "chip_serial", Octets(CHIP_SERIAL_SIZE, CHIP_SERIAL_SIZE), optional=True),
         Field(6, "checkpoint", Octets(1, CHECKPOINT_SIZE_MAX), optional=True),
+        Field(7, "request_id", Octets(REQUEST_ID_SIZE, REQUEST_ID_SIZE), optional=True),
+        Field(8, "order", Words(NAME_SIZE_MAX), optional=True),
+        Field(9, "unit", Words(NAME_SIZE_MAX), optional=True),
+        Field(10, "label", Words(NAME_SIZE_MAX), optional=True),
+        Field(11, "product", Words(PRODUCT_SIZE_MAX), optional=True),
     )
 
     signer_public_key: bytes
@@ -227,6 +257,11 @@ class SignerRequest(Message):
     config_zone: bytes = b""
     chip_serial: bytes = b""
     checkpoint: bytes = b""
+    request_id: bytes = b""
+    order: str = ""
+    unit: str = ""
+    label: str = ""
+    product: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,6 +327,7 @@ class ReportRequest(Message):
         Field(8, "stages", ReportedStages()),
         Field(9, "finished", Number(TIME_MAX)),
         Field(10, "request_number", Number(REQUEST_NUMBER_MAX), optional=True),
+        Field(11, "request_id", Octets(REQUEST_ID_SIZE, REQUEST_ID_SIZE), optional=True),
     )
 
     chip_serial: bytes
@@ -304,6 +340,7 @@ class ReportRequest(Message):
     contents_sha256: bytes = b""
     code: str = ""
     request_number: int = 0
+    request_id: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,8 +365,53 @@ class ReportReply(Message):
 
 
 @dataclass(frozen=True, slots=True)
+class EnrolRequest(Message):
+    """A station asks for its own certificate, over TLS.
+
+    `certification_request` is PKCS#10 (DER) over the key that the station made. `token` is the secret of its
+    invitation; empty if the connection shows a certificate of the station, which is to be renewed.
+    """
+
+    TYPE: ClassVar = MessageType.ENROL_REQUEST
+    TITLE: ClassVar = "enrol request"
+    BODY_MAX: ClassVar = ENROL_REQUEST_BODY_MAX
+    FIELDS: ClassVar = (
+        Field(1, "token", Octets(TOKEN_SIZE, TOKEN_SIZE), optional=True),
+        Field(2, "certification_request", Octets(1, CERTIFICATION_REQUEST_SIZE_MAX)),
+        Field(3, "request_number", Number(REQUEST_NUMBER_MAX), optional=True),
+    )
+
+    certification_request: bytes
+    token: bytes = dataclass_field(default=b"", repr=False)
+    request_number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolReply(Message):
+    """The certificate of a station, that of the station CA (DER both), and the name of the station."""
+
+    TYPE: ClassVar = MessageType.ENROL_REPLY
+    TITLE: ClassVar = "enrol reply"
+    BODY_MAX: ClassVar = ENROL_REPLY_BODY_MAX
+    FIELDS: ClassVar = (
+        Field(1, "certificate", Octets(1, CERTIFICATE_SIZE_MAX)),
+        Field(2, "ca_certificate", Octets(1, CERTIFICATE_SIZE_MAX)),
+        Field(3, "request_number", Number(REQUEST_NUMBER_MAX), optional=True),
+        Field(4, "station", Words(NAME_SIZE_MAX)),
+    )
+
+    certificate: bytes
+    ca_certificate: bytes
+    station: str
+    request_number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ErrorReply(Message):
-    """The server refuses: a stable code, a sentence for people, and whether the same request may succeed later."""
+    """The server refuses: a stable code, a sentence for people, and whether the same request may succeed later.
+
+    `retry_after` is in how many milliseconds it may, by the server's own limits; 0 if it says nothing.
+    """
 
     TYPE: ClassVar = MessageType.ERROR_REPLY
     TITLE: ClassVar = "error reply"
@@ -339,16 +421,18 @@ class ErrorReply(Message):
         Field(2, "message", Words(ERROR_MESSAGE_SIZE_MAX)),
         Field(3, "retryable", Flag()),
         Field(4, "request_number", Number(REQUEST_NUMBER_MAX), optional=True),
+        Field(5, "retry_after", Number(RETRY_AFTER_MAX), optional=True),
     )
 
     code: str
     message: str
     retryable: bool
     request_number: int = 0
+    retry_after: int = 0
 
 
-AnyRequest = CertificatesRequest | SignerRequest | ReportRequest
-AnyMessage = AnyRequest | CertificatesReply | SignerReply | ReportReply | ErrorReply
+AnyRequest = CertificatesRequest | SignerRequest | ReportRequest | EnrolRequest
+AnyMessage = AnyRequest | CertificatesReply | SignerReply | ReportReply | EnrolReply | ErrorReply
 
 MESSAGES: Final[dict[int, type[AnyMessage]]] = {
     message.TYPE: message
@@ -356,9 +440,11 @@ MESSAGES: Final[dict[int, type[AnyMessage]]] = {
         CertificatesRequest,
         SignerRequest,
         ReportRequest,
+        EnrolRequest,
         CertificatesReply,
         SignerReply,
         ReportReply,
+        EnrolReply,
         ErrorReply,
     )
 }

@@ -27,6 +27,12 @@ COLUMNS: Final = (
     "config_revision",
     "proven",
     "fate",
+    "station",
+    "order",
+    "product",
+    "unit",
+    "label",
+    "request",
 )
 
 
@@ -36,6 +42,7 @@ def certificate_fields(stored: StoredCertificate) -> dict[str, Field]:
     Bytes are hexadecimal digits as in the signing log, the certificate is DER as Base64. What is unknown is None.
     """
     record = stored.record
+    origin = record.origin
     values: tuple[Field, ...] = (
         stored.index,
         time_text(record.time),
@@ -53,6 +60,12 @@ def certificate_fields(stored: StoredCertificate) -> dict[str, Field]:
         record.config_revision.hex().upper() or None,
         None if stored.proven is None else time_text(stored.proven),
         stored.fate or None,
+        origin.station or None,
+        origin.order or None,
+        origin.product or None,
+        origin.unit or None,
+        origin.label or None,
+        origin.request_id.hex() or None,
     )
     return dict(zip(COLUMNS, values, strict=True))
 
@@ -68,7 +81,7 @@ def certificate_line(stored: StoredCertificate) -> str:
             record.certificate_serial.hex().upper(),
             f"{proof:8}",
             f"{stored.fate or '-':9}",
-            record.client or "-",
+            record.origin.station or record.client or "-",
             record.signer_name,
         )
     )

@@ -15,7 +15,14 @@ from typing import Final, Protocol
 from atcaprov.chip.memory_map import serial_number
 from atcaprov.errors import AtcaProvError, Board
 from atcaprov.log import Log
-from atcaprov.wire.messages import CertificatesRequest, ErrorReply, ReportRequest, SignerReply, SignerRequest
+from atcaprov.wire.messages import (
+    CertificatesRequest,
+    EnrolRequest,
+    ErrorReply,
+    ReportRequest,
+    SignerReply,
+    SignerRequest,
+)
 from provisioning_server import rejections
 from provisioning_server.guide_files.issued_entries import IssuedEntry
 from provisioning_server.issuing.certification import Certification, SlowSigners
@@ -154,13 +161,16 @@ class Authority:
                 self._answer(item, item.request, step)
         certification.follow_signers()
 
-    def _answer(self, asked: ClientRequest, request: SignerRequest | ReportRequest, step: Step) -> None:
+    def _answer(self, asked: ClientRequest, request: SignerRequest | ReportRequest | EnrolRequest, step: Step) -> None:
         """Answer a request that needs no signature."""
         try:
             if isinstance(request, ReportRequest):
                 self._take(asked, request, step)
                 return
-            offer = self._with_checkpoint(self._rules.offer(request, step.known, asked.client))
+            if isinstance(request, EnrolRequest):
+                step.reply(asked, rejections.NO_ENROLMENT)
+                return
+            offer = self._with_checkpoint(self._rules.offer(request, step.known, asked.asker))
         except Exception as error:
             if self._ledger.failed:
                 raise
@@ -173,7 +183,7 @@ class Authority:
 
     def _take(self, asked: ClientRequest, request: ReportRequest, step: Step) -> None:
         """Take a report, to be written and acknowledged at the end of the step, or refuse it."""
-        outcome = self._report_rules.decide(request, asked.client, step.known, step.reports)
+        outcome = self._report_rules.decide(request, asked, step.known, step.reports)
         if isinstance(outcome, ErrorReply):
             self._log.warning(_refused(f"Report of {device_text(request.chip_serial)}", outcome, asked))
             step.reply(asked, outcome)
@@ -186,7 +196,8 @@ class Authority:
         """Log what the ledger has of a board that is not good."""
         if reported.fate != Board.GOOD:
             code = f", {reported.code}" if reported.code else ""
-            by = f", by {reported.client}" if reported.client else ""
+            who = f"{reported.station} at {reported.client}" if reported.station else reported.client
+            by = f", by {who}" if who else ""
             self._log.info(f"{device_text(reported.chip_serial)} is reported as {reported.fate}{code}{by}.")
 
     def _acknowledge(self, step: Step) -> None:
@@ -219,7 +230,7 @@ class Authority:
             if isinstance(request, CertificatesRequest):
                 chips.add(serial_number(request.config_zone))
                 keys.add(request.public_key)
-            elif request.chip_serial:
+            elif not isinstance(request, EnrolRequest) and request.chip_serial:
                 chips.add(request.chip_serial)
         return self._ledger.known(chips, keys) if chips else self._nothing_known
 
@@ -246,4 +257,4 @@ class Authority:
 
 
 def _refused(what: str, refusal: ErrorReply, asked: ClientRequest) -> str:
-    return f"{what} refused, {refusal.code}{by_text(asked.client)}: {refusal.message}"
+    return f"{what} refused, {refusal.code}{by_text(asked.asker)}: {refusal.message}"

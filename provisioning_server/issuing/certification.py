@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final, Protocol
 
-from atcaprov.certs.issued_record import IssuedRecord
+from atcaprov.certs.issued_record import IssuedRecord, Origin
 from atcaprov.chip.memory_map import REVISION, serial_number
 from atcaprov.chip.parts import REVISION_SIZE
 from atcaprov.errors import AtcaProvError
@@ -237,6 +237,7 @@ class Certification:
             server=self._server,
             client=application.asked.client,
             last_index=application.last_index,
+            origin=_origin(application),
         )
 
         def look_again() -> None:
@@ -318,7 +319,7 @@ class Certification:
         return Lost(application.intent, self._clock.now(), signed, reason)
 
     def _send_again(self, application: Application, stored: StoredCertificate, step: Step) -> None:
-        by = by_text(application.asked.client)
+        by = by_text(application.asked.asker)
         self._log.info(f"{device_text(application.chip_serial)} gets its stored certificates again{by}.")
         self._sent_again[stored.index] += 1
         documents = self._ledger.documents(stored.record.documents)
@@ -351,7 +352,7 @@ class Certification:
     def _refuse(self, application: Application, refusal: ErrorReply, step: Step) -> None:
         asked = application.asked
         self._log.info(
-            f"{device_text(application.chip_serial)} refused, {refusal.code}{by_text(asked.client)}: {refusal.message}"
+            f"{device_text(application.chip_serial)} refused, {refusal.code}{by_text(asked.asker)}: {refusal.message}"
         )
         step.reply(asked, refusal)
 
@@ -363,13 +364,26 @@ class Certification:
 def _as_asked(record: IssuedRecord, application: Application) -> IssuedRecord:
     """Add to a record of a slow signer, which does not know it, who asked."""
     asked = _applicant(application)
-    return replace(record, client=asked.client, revision=asked.revision, config_revision=asked.config_revision)
+    return replace(
+        record,
+        client=asked.client,
+        revision=asked.revision,
+        config_revision=asked.config_revision,
+        origin=asked.origin,
+    )
 
 
 def _applicant(application: Application) -> Applicant:
     request = application.request
     revision = request.revision.to_bytes(REVISION_SIZE, "big") if request.revision else b""
-    return Applicant(application.asked.client, revision, request.config_zone[REVISION])
+    return Applicant(application.asked.client, revision, request.config_zone[REVISION], _origin(application))
+
+
+def _origin(application: Application) -> Origin:
+    request = application.request
+    return Origin(
+        application.asked.station, request.order, request.product, request.unit, request.label, request.request_id
+    )
 
 
 def _text(error: Exception) -> str:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from atcaprov.certs.issue import PendingCertificate
-from atcaprov.certs.issued_record import IssuedRecord
+from atcaprov.certs.issued_record import NO_ORIGIN, IssuedRecord, Origin
 from atcaprov.certs.rebuild import slot_contents
 from atcaprov.wire.fields import SlotWrite
 from atcaprov.wire.messages import CertificatesReply
@@ -49,6 +49,7 @@ class Applicant:
     client: str = ""
     revision: bytes = b""
     config_revision: bytes = b""
+    origin: Origin = NO_ORIGIN
 
 
 UNKNOWN: Final = Applicant()
@@ -75,6 +76,7 @@ def finish(prepared: Prepared, signer: Signer, applicant: Applicant = UNKNOWN) -
         client=applicant.client,
         revision=applicant.revision,
         config_revision=applicant.config_revision,
+        origin=applicant.origin,
     )
 
 

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from atcaprov.certs.possession_proof import is_possession_proof
 from atcaprov.wire.messages import CHECKPOINT_SIZE_MAX, ErrorReply, ReportReply, ReportRequest
 from provisioning_server import rejections
+from provisioning_server.issuing.requests import ClientRequest
 from provisioning_server.ledger.changes import Reported, StageOutcome
 from provisioning_server.ledger.store import Known, Ledger, StoredCertificate
 
@@ -63,7 +64,7 @@ class ReportRules:
         self._now = now
 
     def decide(
-        self, request: ReportRequest, client: str, known: Known, batch: BatchReports
+        self, request: ReportRequest, asked: ClientRequest, known: Known, batch: BatchReports
     ) -> AcceptedReport | ErrorReply:
         """Return the report, added to `batch` if it is new, or the rejection.
 
@@ -76,7 +77,7 @@ class ReportRules:
             return rejections.CHALLENGE_UNKNOWN
         if hashlib.sha256(stored.record.certificate).digest() != request.certificate_sha256:
             return rejections.REPORT_MISMATCH
-        reported = self._as_reported(request, stored, client)
+        reported = self._as_reported(request, stored, asked)
         earlier = self._earlier(request, stored, batch)
         if earlier is None:
             if request.signature and not _is_proof(request, stored):
@@ -100,7 +101,7 @@ class ReportRules:
             return in_batch
         return self._ledger.reported(request.chip_serial, request.challenge)
 
-    def _as_reported(self, request: ReportRequest, stored: StoredCertificate, client: str) -> Reported:
+    def _as_reported(self, request: ReportRequest, stored: StoredCertificate, asked: ClientRequest) -> Reported:
         return Reported(
             certificate_index=stored.index,
             chip_serial=request.chip_serial,
@@ -112,7 +113,9 @@ class ReportRules:
             stages=tuple(StageOutcome(each.stage, each.outcome, each.milliseconds) for each in request.stages),
             finished=datetime.fromtimestamp(request.finished, UTC),
             received=self._now().replace(microsecond=0),
-            client=client,
+            client=asked.client,
+            station=asked.station,
+            request_id=request.request_id,
         )
 
 

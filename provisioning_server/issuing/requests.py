@@ -6,21 +6,23 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from atcaprov.wire.messages import (
-    AnyRequest,
     CertificatesReply,
     CertificatesRequest,
+    EnrolReply,
+    EnrolRequest,
     ErrorReply,
     ReportReply,
+    ReportRequest,
     SignerReply,
     SignerRequest,
 )
 from provisioning_server.issuing.signing_queue import SignerEvent
 from provisioning_server.ledger.changes import NO_CERTIFICATE, Intent
 
-Request = AnyRequest
+Request = CertificatesRequest | SignerRequest | ReportRequest | EnrolRequest
 SignersRequest = CertificatesRequest | SignerRequest
 """A request that names the signer that is to answer it."""
-Reply = CertificatesReply | SignerReply | ReportReply | ErrorReply
+Reply = CertificatesReply | SignerReply | ReportReply | EnrolReply | ErrorReply
 Deliver = Callable[[Reply], None]
 Delivery = tuple[Deliver, Reply]
 
@@ -31,11 +33,20 @@ def _ignore(_: Reply) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ClientRequest:
-    """A request, the address that sent it, such as `127.0.0.1:40312`, and what takes the reply."""
+    """A request, the address that sent it, such as `127.0.0.1:40312`, and what takes the reply.
+
+    `station` is the name that its certificate was admitted under; empty on a connection without one.
+    """
 
     request: Request
     client: str = ""
     deliver: Deliver = field(default=_ignore, compare=False)
+    station: str = ""
+
+    @property
+    def asker(self) -> str:
+        """Return who asked, for log lines: `line-3 at 127.0.0.1:40312`, or the address alone."""
+        return f"{self.station} at {self.client}" if self.station else self.client
 
 
 Item = ClientRequest | SignerEvent

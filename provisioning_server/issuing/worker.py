@@ -50,9 +50,9 @@ class IssuingWorker:
         self._thread = threading.Thread(target=self._run, name="issuing", daemon=True)
         self._thread.start()
 
-    def submit(self, request: Request, deliver: Deliver, client: str = "") -> None:
-        """Queue a request of a client, named by its address; `deliver` is called with the reply on the loop."""
-        self._waiting.put(ClientRequest(request, client, deliver))
+    def submit(self, request: Request, deliver: Deliver, client: str = "", station: str = "") -> None:
+        """Queue a request of a client, named by its address and station; `deliver` gets the reply on the loop."""
+        self._waiting.put(ClientRequest(request, client, deliver, station))
 
     def tell(self, event: SignerEvent) -> None:
         """Queue what happened to a job of a slow signer; from any thread."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
-from atcaprov.certs.issued_record import IssuedRecord
+from atcaprov.certs.issued_record import NO_ORIGIN, IssuedRecord, Origin
 from provisioning_server.records.signer_documents import SignerDocuments
 
 NO_CERTIFICATE: Final = -1
@@ -35,6 +35,7 @@ class Intent:
     server: str
     client: str = ""
     last_index: int = NO_CERTIFICATE
+    origin: Origin = NO_ORIGIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,8 @@ class Reported:
     finished: datetime
     received: datetime
     client: str = ""
+    station: str = ""
+    request_id: bytes = b""
 
     @property
     def proven(self) -> bool:
@@ -92,8 +95,8 @@ class Reported:
 
     @property
     def sent(self) -> Reported:
-        """Return it as the client sent it: it may come again, later and from another address."""
-        return replace(self, received=self.finished, client="")
+        """Return it as the client sent it: it may come again, later, from another address or station."""
+        return replace(self, received=self.finished, client="", station="", request_id=b"")
 
 
 @dataclass(frozen=True, slots=True)

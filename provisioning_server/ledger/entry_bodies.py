@@ -13,7 +13,7 @@ from datetime import datetime
 from json.encoder import encode_basestring_ascii as _quoted
 from typing import Any, Final
 
-from atcaprov.certs.issued_record import IssuedRecord
+from atcaprov.certs.issued_record import IssuedRecord, Origin
 from provisioning_server.ledger.changes import (
     CertificatesRecovered,
     ClockAccepted,
@@ -69,14 +69,46 @@ def decode(body: str) -> Event:
 def _encode_issued(issued: Issued) -> str:
     """Return what the encoder would, in a quarter of its time: there is one for each certificate."""
     record = issued.record
+    origin = record.origin
     return (
         f'{{"certificate":"{_base64(record.certificate)}","certificate_serial":"{record.certificate_serial.hex()}"'
         f',"challenge":"{issued.challenge.hex()}","chip_serial":"{record.chip_serial.hex()}"'
         f',"client":{_quoted(record.client)},"compressed":"{record.compressed.hex()}"'
         f',"config_revision":"{record.config_revision.hex()}","documents":{_quoted(record.documents)}'
-        f',"kind":"issued","public_key":"{record.public_key.hex()}","revision":"{record.revision.hex()}"'
+        f',"kind":"issued"{_named("label", origin.label)}{_named("order", origin.order)}'
+        f'{_named("product", origin.product)},"public_key":"{record.public_key.hex()}"'
+        f'{_named("request", origin.request_id.hex())},"revision":"{record.revision.hex()}"'
         f',"signer_id":"{record.signer_id.hex()}","signer_name":{_quoted(record.signer_name)}'
-        f',"signer_serial":"{record.signer_serial.hex()}","time":"{_time(record.time)}"}}'
+        f',"signer_serial":"{record.signer_serial.hex()}"{_named("station", origin.station)}'
+        f',"time":"{_time(record.time)}"{_named("unit", origin.unit)}}}'
+    )
+
+
+def _named(key: str, text: str) -> str:
+    """Return a field that is left out where it is empty, as in entries from before there was one."""
+    return f',"{key}":{_quoted(text)}' if text else ""
+
+
+def _origin_fields(origin: Origin) -> dict[str, object]:
+    found = {
+        "label": origin.label,
+        "order": origin.order,
+        "product": origin.product,
+        "request": origin.request_id.hex(),
+        "station": origin.station,
+        "unit": origin.unit,
+    }
+    return {key: text for key, text in found.items() if text}
+
+
+def _read_origin(fields: dict[str, Any]) -> Origin:
+    return Origin(
+        station=_text(fields.get("station", "")),
+        order=_text(fields.get("order", "")),
+        product=_text(fields.get("product", "")),
+        unit=_text(fields.get("unit", "")),
+        label=_text(fields.get("label", "")),
+        request_id=bytes.fromhex(fields.get("request", "")),
     )
 
 
@@ -95,6 +127,7 @@ def _read_issued(fields: dict[str, Any]) -> Issued:
         client=fields["client"],
         revision=bytes.fromhex(fields["revision"]),
         config_revision=bytes.fromhex(fields["config_revision"]),
+        origin=_read_origin(fields),
     )
     return Issued(record, bytes.fromhex(fields["challenge"]))
 
@@ -115,6 +148,7 @@ def _lost_fields(lost: Lost) -> dict[str, object]:
         "signer_serial": intent.signer_serial.hex(),
         "time": _time(lost.time),
         "unsigned": _base64(intent.unsigned),
+        **_origin_fields(intent.origin),
     }
 
 
@@ -130,6 +164,7 @@ def _read_lost(fields: dict[str, Any]) -> Lost:
         server=_text(fields["server"]),
         client=_text(fields["client"]),
         last_index=_number(fields["last_index"]),
+        origin=_read_origin(fields),
     )
     signed = fields["signed"]
     if not (signed is None or isinstance(signed, bool)):
@@ -150,6 +185,7 @@ def _reported_fields(reported: Reported) -> dict[str, object]:
         "received": _time(reported.received),
         "signature": reported.signature.hex(),
         "stages": [[each.stage, each.outcome, each.milliseconds] for each in reported.stages],
+        **_origin_fields(Origin(station=reported.station, request_id=reported.request_id)),
     }
 
 
@@ -169,6 +205,8 @@ def _read_reported(fields: dict[str, Any]) -> Reported:
         finished=datetime.fromisoformat(fields["finished"]),
         received=datetime.fromisoformat(fields["received"]),
         client=_text(fields["client"]),
+        station=_text(fields.get("station", "")),
+        request_id=bytes.fromhex(fields.get("request", "")),
     )
 
 

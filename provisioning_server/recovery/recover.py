@@ -17,6 +17,7 @@ from atcaprov.certs.possession_proof import is_possession_proof
 from atcaprov.errors import UsageError
 from atcaprov.wire.messages import ErrorReply, ReportRequest
 from provisioning_server.issuing.report_rules import BatchReports, ReportRules
+from provisioning_server.issuing.requests import ClientRequest
 from provisioning_server.ledger.changes import CertificatesRecovered, Changes, GivenChallenge, Issued
 from provisioning_server.ledger.sql.sql_ledger import SqlLedger
 from provisioning_server.ledger.store import Known, StoredCertificate
@@ -101,7 +102,7 @@ class Recoverer:
         self._keep_challenges([(stored, report) for stored, report, _ in answers])
         reports = BatchReports()
         for _, report, place in answers:
-            decided = self._rules.decide(report, "", known, reports)
+            decided = self._rules.decide(report, ClientRequest(report), known, reports)
             if isinstance(decided, ErrorReply):
                 self._done.refused.append(f"{place}: {decided.message}")
         if reports.events:

@@ -7,6 +7,8 @@ from atcaprov.wire.messages import (
     AnyMessage,
     CertificatesReply,
     CertificatesRequest,
+    EnrolReply,
+    EnrolRequest,
     ErrorReply,
     ReportReply,
     ReportRequest,
@@ -56,7 +58,10 @@ FAILURE_REPORT = ReportRequest(
     finished=REPORT.finished,
     code="key-mismatch",
 )
+ENROL_REQUEST = EnrolRequest(certification_request=b"\x30\x03\x00\x00\x00", token=bytes([7]) * 32)
+ENROL_REPLY = EnrolReply(certificate=b"\x30\x00", ca_certificate=b"\x30\x01\x00", station="line-3")
 REPORT_REPLY = ReportReply(proven=True, checkpoint=b"example.org/log\n1\n")
 ALL: tuple[AnyMessage, ...] = (
-    REQUEST, REPLY, SIGNER_REQUEST, SIGNER_REPLY, REPORT, FAILURE_REPORT, REPORT_REPLY, ERROR
+    REQUEST, REPLY, SIGNER_REQUEST, SIGNER_REPLY, REPORT, FAILURE_REPORT, REPORT_REPLY, ENROL_REQUEST,
+    ENROL_REPLY, ERROR
 )  # fmt: skip

@@ -11,7 +11,7 @@ from provisioning_server.cli import command
 from provisioning_server.ledger.changes import Event, Issued
 from provisioning_server.ledger.open_ledger import FILE_NAME, open_ledger
 from provisioning_server.ledger.sql.sql_ledger import SqlLedger
-from tests.provisioning_server.ledger.events import NOW, issued, reported, step
+from tests.provisioning_server.ledger.events import NOW, ORIGIN, issued, reported, step
 from tests.support.programs import Ended, run_in_process
 
 RunLedger = Callable[..., Ended]
@@ -24,7 +24,7 @@ def changed(event: Issued, **fields: object) -> Issued:
 
 OTHER_SIGNER = bytes.fromhex("0123AABBCCDDEEFFEE")
 EVENTS: tuple[Event, ...] = (
-    issued(1),
+    issued(1, origin=ORIGIN),
     changed(issued(2, after=60), client="198.51.100.9:40000", signer_serial=OTHER_SIGNER, signer_name="Other"),
     issued(3, after=120),
     reported(0, 1),

@@ -119,6 +119,12 @@ def test_every_field_is_exported(run_ledger: RunLedger) -> None:
         "config_revision": None,
         "proven": "2026-11-21T10:15:40Z",
         "fate": "good",
+        "station": "line-3",
+        "order": "2026-117",
+        "product": "gateway",
+        "unit": "0004A3FFFE0B2C11",
+        "label": 'Gerät "7"',
+        "request": bytes(range(16)).hex(),
     }
     assert tuple(row) == COLUMNS
 

@@ -7,14 +7,14 @@ import hashlib
 import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import astuple, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from atcaprov import AtcaProvError, Code
-from atcaprov.certs.issued_record import COLUMNS, HEADER, IssuedRecord
+from atcaprov.certs.issued_record import COLUMNS, HEADER, IssuedRecord, Origin
 from provisioning_server.folder_import import transfer
 from provisioning_server.folder_import.import_folder import check_folder, import_folder, needs_import
 from provisioning_server.folder_import.old_records import OldRecords
@@ -114,10 +114,11 @@ def _whole(moment: datetime) -> datetime:
     return moment.replace(microsecond=0)
 
 
-@pytest.mark.parametrize("known", range(4))
+@pytest.mark.parametrize("known", range(10))
 def test_log_of_a_version_with_fewer_columns_is_imported(tmp_path: Path, known: int) -> None:
-    added = ("client", "revision", "config_revision")
-    record = FIRST[0]
+    origin = ("station", "order", "product", "unit", "label", "request")
+    added = ("client", "revision", "config_revision", *origin)
+    record = replace(FIRST[0], origin=Origin("line-3", "2026-117", "gateway", "0004A3", "7", bytes(range(16))))
     write_old_folder(tmp_path, [SIGNER], [record])
     text = "\t".join(record.to_line().decode().split("\t")[: -1 - len(added) + known]).encode()
     header = "\t".join(column for column in COLUMNS if column not in added[known:]).encode()
@@ -125,10 +126,10 @@ def test_log_of_a_version_with_fewer_columns_is_imported(tmp_path: Path, known: 
     import_folder(tmp_path, LATER)
     with ledger_of(tmp_path) as ledger:
         (stored,) = ledger.known([record.chip_serial], []).of_chip(record.chip_serial)
-    for place, name in enumerate(added):
-        assert getattr(stored.record, name) == (
-            getattr(record, name) if place < known else type(getattr(record, name))()
-        )
+    found, wrote = (
+        [each.client, each.revision, each.config_revision, *astuple(each.origin)] for each in (stored.record, record)
+    )
+    assert found == [value if place < known else type(value)() for place, value in enumerate(wrote)]
 
 
 def test_last_line_that_was_cut_is_not_a_record(data: Path) -> None:

@@ -18,6 +18,7 @@ from atcaprov.wire.messages import ErrorReply, ReportReply, ReportRequest
 from provisioning_server import rejections
 from provisioning_server.issuing.issuance import issue
 from provisioning_server.issuing.report_rules import AcceptedReport, BatchReports, ReportRules, report_reply
+from provisioning_server.issuing.requests import ClientRequest
 from provisioning_server.ledger.changes import Changes, GivenChallenge, Issued
 from provisioning_server.ledger.open_ledger import open_ledger
 from provisioning_server.ledger.store import StoredCertificate
@@ -52,7 +53,7 @@ class Desk:
     def take(self, *requests: ReportRequest, client: str = "") -> list[AcceptedReport | ErrorReply]:
         batch = BatchReports()
         known = self.ledger.known({request.chip_serial for request in requests}, set())
-        outcomes = [self.rules.decide(request, client, known, batch) for request in requests]
+        outcomes = [self.rules.decide(request, ClientRequest(request, client), known, batch) for request in requests]
         if batch.events:
             self.ledger.commit(Changes(events=list(batch.events)))
         return outcomes
@@ -242,7 +243,8 @@ def test_report_to_a_ledger_that_failed_is_refused_for_now(desk: Desk, monkeypat
     product = desk.issue(1)
     known = desk.ledger.known({product.chip}, set())
     monkeypatch.setattr(desk.ledger, "failed", True)
-    assert desk.rules.decide(product.report(), "", known, BatchReports()) == rejections.RECORDS_FAILED
+    report = product.report()
+    assert desk.rules.decide(report, ClientRequest(report), known, BatchReports()) == rejections.RECORDS_FAILED
 
 
 def test_times_at_the_ends_of_the_calendar_are_kept(desk: Desk) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from atcaprov.certs.issued_record import IssuedRecord
+from atcaprov.certs.issued_record import NO_ORIGIN, IssuedRecord, Origin
 from provisioning_server.ledger.changes import (
     NO_CERTIFICATE,
     CertificatesRecovered,
@@ -31,6 +31,7 @@ NOW: Final = datetime(2026, 11, 21, 10, 15, 40, tzinfo=UTC)
 SIGNER: Final = MemorySigner()
 DOCUMENTS: Final = SIGNER.documents
 SERVER: Final = "00112233aabbccdd"
+ORIGIN: Final = Origin("line-3", "2026-117", "gateway", "0004A3FFFE0B2C11", 'Gerät "7"', bytes(range(16)))
 
 
 def public_key(number: int) -> bytes:
@@ -41,7 +42,14 @@ def challenge_of(number: int) -> bytes:
     return number.to_bytes(32, "little")
 
 
-def intent(chip: int, key: int | None = None, *, last: int = NO_CERTIFICATE, server: str = SERVER) -> Intent:
+def intent(
+    chip: int,
+    key: int | None = None,
+    *,
+    last: int = NO_CERTIFICATE,
+    server: str = SERVER,
+    origin: Origin = NO_ORIGIN,
+) -> Intent:
     return Intent(
         chip_serial=chip_serial(chip),
         public_key=public_key(chip if key is None else key),
@@ -53,10 +61,13 @@ def intent(chip: int, key: int | None = None, *, last: int = NO_CERTIFICATE, ser
         server=server,
         client="192.0.2.7:40312",
         last_index=last,
+        origin=origin,
     )
 
 
-def issued(chip: int, key: int | None = None, *, after: int = 0, challenge: int | None = None) -> Issued:
+def issued(
+    chip: int, key: int | None = None, *, after: int = 0, challenge: int | None = None, origin: Origin = NO_ORIGIN
+) -> Issued:
     record = IssuedRecord(
         time=NOW + timedelta(seconds=after),
         chip_serial=chip_serial(chip),
@@ -70,6 +81,7 @@ def issued(chip: int, key: int | None = None, *, after: int = 0, challenge: int 
         certificate=b"certificate",
         client="192.0.2.7:40312",
         revision=bytes.fromhex("00006002"),
+        origin=origin,
     )
     return Issued(record, challenge_of(chip if challenge is None else challenge))
 
@@ -79,7 +91,13 @@ def lost(opened: Intent, *, signed: bool | None = True) -> Lost:
 
 
 def reported(
-    index: int, chip: int, *, signature: bytes = bytes(64), fate: str = "good", received: datetime = NOW
+    index: int,
+    chip: int,
+    *,
+    signature: bytes = bytes(64),
+    fate: str = "good",
+    received: datetime = NOW,
+    origin: Origin = NO_ORIGIN,
 ) -> Reported:
     return Reported(
         certificate_index=index,
@@ -93,14 +111,16 @@ def reported(
         finished=NOW,
         received=received,
         client="192.0.2.7:40312",
+        station=origin.station,
+        request_id=origin.request_id,
     )
 
 
 ONE_OF_EACH: Final[tuple[Event, ...]] = (
-    issued(1),
-    lost(intent(2)),
-    lost(intent(3), signed=None),
-    reported(0, 1),
+    issued(1, origin=ORIGIN),
+    lost(intent(2, origin=ORIGIN)),
+    lost(intent(3, origin=ORIGIN), signed=None),
+    reported(0, 1, origin=ORIGIN),
     ClockAccepted(NOW, NOW + timedelta(days=90), "the battery was empty"),
     RollbackAccepted(NOW, "restored from last night's backup", SIGNER.serial, 12, b"a signed note\n"),
     LossesSettled(NOW, SIGNER.serial, 3, 1),

@@ -1,0 +1,1 @@
+"""The channel over which commands talk to a running server."""

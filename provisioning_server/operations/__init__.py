@@ -1,0 +1,1 @@
+"""What the people and programs that run the server see of it: metrics, readiness, the service manager."""

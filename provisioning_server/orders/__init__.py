@@ -1,0 +1,1 @@
+"""What stations may ask for: work orders and rate limits."""

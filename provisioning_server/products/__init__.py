@@ -1,0 +1,1 @@
+"""The policy of the products that the server issues for."""

@@ -1,0 +1,1 @@
+"""Certificates that are taken back, and the lists of them."""

@@ -1,0 +1,1 @@
+"""Stations that may ask: the station CA, who is admitted, enrolment."""
