@@ -27,9 +27,10 @@ EXIT_CODES: Final = {"ok": 0, "degraded": 10, "failing": 11}
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on one line.")
 @ledger_options
 def command(as_json: bool, place: LedgerPlace) -> int:
-    """Show how the server of a data folder is; the exit code tells its health.
+    """Show how the running server is.
 
-    0: it issues; 10: it issues, but something is wrong; 11: it issues nothing; 12: no server runs.
+    The exit code is 0 if it issues, 10 if it issues but something is wrong, 11 if it issues nothing, 12 if no server
+    runs.
     """
     if not is_folder(place.data):
         raise UsageError(f"There is no data folder {place.data}.", advice="Name the folder of the server with --data.")

@@ -74,11 +74,7 @@ def unseal(secret: bytes, direction: Direction, line: bytes) -> dict[str, Any]:
     if set(outer) != {"mac", "body"} or not isinstance(mac, str) or not isinstance(body, str):
         raise _bad("It has other fields than mac and body.")
     if not hmac.compare_digest(mac.encode(errors="replace"), _mac(secret, direction, body).encode()):
-        raise SealBrokenError(
-            "The line is not sealed with the secret of this server.",
-            advice="Name the data folder of the running server with --data.",
-            code=Code.REQUEST_INVALID,
-        )
+        raise SealBrokenError("The line is not sealed with the secret of this server.", code=Code.REQUEST_INVALID)
     return _object(body)
 
 

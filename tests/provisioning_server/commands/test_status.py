@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from atcaprov.web.address import WebAddress
 from provisioning_server.cli import command
 from provisioning_server.control.control_file import ControlFile
+from provisioning_server.control.server import CONNECTIONS_MAX
 from tests.support.in_memory_signer import MemorySigner
 from tests.support.programs import Ended, run_in_process
 from tests.support.server import WireClient, running_server
@@ -57,6 +60,29 @@ def test_without_server_the_ledger_is_shown(tmp_path: Path) -> None:
     assert "Ledger: " in told.out
     assert json.loads(status(tmp_path, "--json").out)["running"] is False
     assert not ControlFile(tmp_path).path.exists()
+
+
+def test_other_folder_is_named_as_the_advice_says(tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    with running_server(MemorySigner(), tmp_path / "data"):
+        assert "Start it, or name the data folder of the running one with --data." in status(other).out
+        assert "running since" in status(tmp_path / "data").out
+
+
+def test_command_without_answer_names_the_command_that_tells_more(tmp_path: Path) -> None:
+    with running_server(MemorySigner(), tmp_path, web=WebAddress("127.0.0.1", 0)):
+        place = ControlFile(tmp_path).read()
+        assert place is not None
+        with contextlib.ExitStack() as stack:
+            for _ in range(CONNECTIONS_MAX):
+                stack.enter_context(socket.create_connection(("127.0.0.1", place.port), 30))
+            told = status(tmp_path)
+        assert (told.code, "Error [server-dropped]" in told.err) == (3, True)
+        assert "See with 'provisioning-server status' whether it runs" in " ".join(told.err.split())
+        while status(tmp_path).code == 3:  # until the server has seen that the others have gone
+            pass
+        assert status(tmp_path).code == 0
 
 
 def test_folder_that_is_missing_is_named(tmp_path: Path) -> None:
