@@ -20,6 +20,7 @@ from provisioning_server.control import server as channel
 from provisioning_server.control.client import NoServerError, run_command
 from provisioning_server.control.control_file import ControlFile, ControlPlace
 from provisioning_server.control.requests_answers import ControlRequest, parse_answer, request_line
+from provisioning_server.control.sealed_lines import REQUEST_MAX
 from provisioning_server.control.server import ControlServer, Handler
 
 
@@ -150,7 +151,7 @@ def test_damaged_control_file_is_refused(tmp_path: Path, text: str) -> None:
         (b"", Code.BAD_FRAME),
         (b"GET / HTTP/1.1\r\n\r\n", Code.BAD_FRAME),
         (b"{}\n", Code.BAD_FRAME),
-        (b"x" * channel.REQUEST_MAX, Code.FRAME_TOO_LARGE),
+        (b"x" * REQUEST_MAX, Code.FRAME_TOO_LARGE),
         (request_line(bytes(32), ControlRequest("echo", {})), Code.REQUEST_INVALID),
     ],
 )
