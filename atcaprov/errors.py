@@ -53,7 +53,6 @@ class Code(enum.StrEnum):
     CONFIG_ZONE_UNSAFE = "config-zone-unsafe"
     CERTINFO_INVALID = "certinfo-invalid"
     DEFINITION_INVALID = "definition-invalid"
-    CRL_SIGN_MISSING = "crl-sign-missing"
     KEY_FILE_INVALID = "key-file-invalid"
     PASSWORD_WRONG = "password-wrong"  # noqa: S105 - a code, not a password
     PASSWORD_SCHEME = "password-scheme"  # noqa: S105 - a code, not a password
@@ -132,6 +131,9 @@ class Code(enum.StrEnum):
     NOT_GENUINE = "not-genuine"
     MODULE_INVALID = "module-invalid"
     MODULE_CHANGED = "module-changed"
+    UNIT_MISSING = "unit-missing"
+    UNIT_UNEXPECTED = "unit-unexpected"
+    UNIT_INVALID = "unit-invalid"
     # ServerRejected: what a server answers
     REQUEST_INVALID = "request-invalid"
     SIGNER_UNKNOWN = "signer-unknown"

@@ -47,13 +47,15 @@ class PendingCertificate:
         signer_id: bytes,
         issue_date: datetime,
         chip_serial: bytes | None = None,
+        unit: str = "",
     ) -> None:
-        """Build the certificate and check it.
+        """Build the certificate and check it; `unit` is the unit's own name as the certificate has it, if it has one.
 
         Raises:
             CertificateError: a definition that does not allow issuing, a key that is not a point on P-256, a date that
                 the compressed form cannot hold, a missing chip serial number; CERTIFICATE_MISMATCH if a chip's
-                compressed form would give another certificate.
+                compressed form would give another certificate; a unit's name that is missing, not wanted, or breaks
+                the definition's rule (unit-missing, unit-unexpected, unit-invalid).
         """
         definition.require_issuable()
         load_public_key(subject_public_key)
@@ -61,6 +63,7 @@ class PendingCertificate:
         self._subject_public_key = subject_public_key
         self._ca_public_key = ca_public_key
         self._chip_serial = chip_serial
+        self._stored = rebuilding.stored_unit(definition, unit)
         load_issuer_key(ca_public_key)
         require_utc(issue_date)
         self._fields = _unsigned(definition, signer_id, issue_date)
@@ -75,7 +78,7 @@ class PendingCertificate:
         certificate = rebuilding.patched_template(
             definition, self._fields, self._subject_public_key, self._ca_public_key
         )
-        rebuilding.put_elements(certificate, definition, self._chip_serial)
+        rebuilding.put_elements(certificate, definition, self._chip_serial, self._stored)
         rebuilding.put_serial(
             certificate,
             definition,
@@ -100,6 +103,7 @@ class PendingCertificate:
             public_key=self._subject_public_key,
             ca_public_key=self._ca_public_key,
             chip_serial=self._chip_serial,
+            stored=self._stored,
         )
         if again != unsigned:
             raise _mismatch("The certificate rebuilt from its compressed form is not the one that would be signed.")
@@ -132,6 +136,7 @@ def issue(
     signer_id: bytes,
     issue_date: datetime,
     chip_serial: bytes | None = None,
+    unit: str = "",
     sign: Callable[[bytes], bytes],
 ) -> IssuedCertificate:
     """Issue a certificate in one call; `sign` takes the 32-byte digest and returns R||S. Errors as in the class."""
@@ -142,6 +147,7 @@ def issue(
         signer_id=signer_id,
         issue_date=issue_date,
         chip_serial=chip_serial,
+        unit=unit,
     )
     return pending.finish(sign(pending.digest))
 

@@ -68,12 +68,13 @@ def rebuild_unsigned(
     public_key: bytes,
     ca_public_key: bytes,
     chip_serial: bytes | None = None,
+    stored: StoredData | None = None,
 ) -> bytes:
     """Return the part of a certificate that is signed (DER TBSCertificate); bytes 0 to 63 of `compressed` do not count.
 
     Arguments and errors as in `rebuild`.
     """
-    return to_be_signed(_rebuilt(definition, compressed, public_key, ca_public_key, chip_serial, None), definition)
+    return to_be_signed(_rebuilt(definition, compressed, public_key, ca_public_key, chip_serial, stored), definition)
 
 
 def to_be_signed(certificate: bytes | bytearray, definition: CertificateDefinition) -> bytes:
@@ -262,6 +263,29 @@ def from_slots(definition: CertificateDefinition, read: Callable[[int, int, int]
     if key.zone is not DeviceZone.DATA or key.by_gen_key:
         return compressed, None
     return compressed, unpadded_public_key(read(key.slot, key.offset, key.count))
+
+
+def stored_unit(definition: CertificateDefinition, unit: str) -> StoredData:
+    """Return what `rebuild` wants in `stored` for a unit's name; nothing if the certificate holds none.
+
+    Raises CertificateError: unit-missing, unit-unexpected, or unit-invalid with the rule that the name breaks.
+    """
+    rule = definition.unit
+    if rule is None:
+        if unit:
+            raise CertificateError(
+                f"Certificates of the definition {definition.name} hold no name of a unit, and one was given.",
+                code=Code.UNIT_UNEXPECTED,
+            )
+        return {}
+    if not unit:
+        raise CertificateError("This certificate contains the unit's name, and none was given.", code=Code.UNIT_MISSING)
+    try:
+        name = rule.stored(unit)
+    except ValueError as error:
+        raise CertificateError(str(error), code=Code.UNIT_INVALID) from None
+    places = [each.device_loc for each in definition.other_elements if definition.is_of_unit(each.device_loc)]
+    return {place: name[place.offset - rule.offset : place.end - rule.offset] for place in places}
 
 
 def stored_locations(definition: CertificateDefinition) -> list[DeviceLocation]:

@@ -117,6 +117,10 @@ class UnitRule:
         broken = self.broken_rule(name)
         if broken is not None:
             raise ValueError(f"The unit's name '{printable(name[:LONGEST_UNIT])}' is refused: {broken}.")
+        return self.encoded(name)
+
+    def encoded(self, name: str) -> bytes:
+        """Return the bytes for a text of the form and length of a name, whatever the pattern is."""
         if self.form is UnitForm.TEXT:
             return name.encode("ascii")
         return bytes.fromhex(name.replace(self.separator, "") if self.separator else name)

@@ -1,1 +1,1 @@
-"""The control channel: how a command reaches the server that holds its data folder."""
+"""The channel over which commands talk to a running server."""

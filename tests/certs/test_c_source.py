@@ -14,6 +14,15 @@ import pytest
 from atcaprov import CertificateError, Code
 from atcaprov.certs import c_source as export_c
 from atcaprov.certs.definitions.definition import CertificateDefinition
+from tests.certs.test_unit_names import (
+    DEV_EUI,
+    MAC,
+    SERIAL,
+    definitions,
+    described,
+    issued,
+    put_named_on_chip,
+)
 from tests.certs.test_wheel_judge import put_on_chip
 from tests.support import atcacert, atcacert_years
 from tests.support.certificates import ROOT, default_definitions, genuine_definition
@@ -84,6 +93,28 @@ def test_the_library_rebuilds_with_the_compiled_definitions(tmp_path: Path, whee
         signer = atcacert.read_certificate(wheel, loaded(library, unit.signer_definition), unit.root_key.public)
         device = atcacert.read_certificate(wheel, loaded(library, unit.device_definition), unit.signer_key.public)
         assert (signer, device) == (unit.signer.der, unit.device.der)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("rule", "name"), [(MAC, "00:04:A3:01:02:FF"), (DEV_EUI, "0004a30b001c0530")])
+def test_library_rebuilds_the_units_name_with_compiled_definitions(
+    rule: str, name: str, tmp_path: Path, wheel: Wheel
+) -> None:
+    unit = issued(described(rule), name)
+    library = compiled(tmp_path, unit.signer_definition, unit.device_definition)
+    assert atcacert.fields(loaded(library, unit.device_definition)) == expected_fields(unit.device_definition)
+    put_named_on_chip(wheel, unit, name)
+    device = atcacert.read_certificate(wheel, loaded(library, unit.device_definition), unit.signer_key.public)
+    assert device == unit.device.der
+
+
+def test_text_as_the_units_name_compiles_with_every_release(tmp_path: Path) -> None:
+    signer, device = definitions(described(SERIAL))
+    for year in atcacert_years.YEARS:
+        flag = f"-DATCAPROV_CA_CERT_DEF={int(year >= atcacert_years.FIRST_WITH_CA_CERT_DEF)}"
+        library = compiled(tmp_path / str(year), signer, device, year, flag)
+        (element,) = loaded(library, device, year).cert_elements[0:1]
+        assert (element.id, element.device_loc.slot, element.device_loc.count) == (b"unit_0", 8, 11)
 
 
 def is_transformed(unit: Unit) -> bool | None:

@@ -58,12 +58,21 @@ def test_all_keys_of_descriptions() -> None:
     explained = set(re.findall(r"`([a-z_]+)`", "".join(first_cells(section("Descriptions")))))
     used = set()
     example = (REFERENCE.parents[1] / "configs/certificates/device-with-alternative-name.toml").read_text("utf-8")
-    for text in (default_text("root"), default_text("signer"), default_text("device"), example):
+    unit = (REFERENCE.parents[1] / "configs/certificates/device-with-unit.toml").read_text("utf-8")
+    for text in (default_text("root"), default_text("signer"), default_text("device"), example, unit):
         top = re.split(r"^\[subject\]", text, flags=re.MULTILINE)
         rest = re.sub(r"^\[subject\].*?(?=^\[)", "", text, flags=re.MULTILINE | re.DOTALL)
         for part in (top[0], rest):
             used |= set(re.findall(r"^([a-z_]+) =", part, re.MULTILINE))
-    assert explained - {"serial_number_size", "crl_distribution_points"} == used
+    others = {"serial_number_size", "crl_distribution_points", "length", "case", "separator"}
+    assert explained - others == used
+
+
+def test_all_keys_of_unit_rules() -> None:
+    table = section("The unit's own name").split("\n| on the chip")[0]
+    assert set(re.findall(r"`([a-z]+)`", "".join(first_cells(table)[1:]))) == {
+        "form", "pattern", "length", "case", "separator", "zone", "slot", "offset",
+    }  # fmt: skip
 
 
 def test_the_example_with_alternative_names_is_the_one_that_the_page_runs() -> None:
@@ -77,7 +86,7 @@ def test_the_example_with_alternative_names_is_the_one_that_the_page_runs() -> N
 
 def test_all_keys_of_definitions() -> None:
     explained = set(re.findall(r"`([a-z_]+)`", "".join(first_cells(section("Definitions")))))
-    assert explained == set(default_definitions()[0].to_document())
+    assert explained == {*default_definitions()[0].to_document(), "unit"}
     for element in StdElement:
         assert f"`{element.name}`" in section("Definitions")
     assert f"{MAX_DOCUMENT:,} bytes" in PAGE

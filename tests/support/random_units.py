@@ -103,8 +103,12 @@ def issued_unit(
     signer_id: bytes,
     chip_serial: bytes,
     at: datetime,
+    name: str = "",
 ) -> Unit:
-    """Return a unit whose certificates are issued here; `keys` are those of root, signer and device."""
+    """Return a unit whose certificates are issued here; `keys` are those of root, signer and device.
+
+    `name` is the unit's own name, if the device certificate has one.
+    """
     root_key, signer_key, device_key = keys
     signer_certificate = issue(
         signer_def,
@@ -121,6 +125,7 @@ def issued_unit(
         signer_id=signer_id,
         issue_date=at,
         chip_serial=chip_serial,
+        unit=name,
         sign=signer_key.sign,
     )
     return Unit(

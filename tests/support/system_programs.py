@@ -11,7 +11,6 @@ _PACKAGES: Final = {
     "cfssl": "golang-cfssl",
     "chromium": "chromium",
     "chromedriver": "chromium-driver",
-    "mosquitto": "mosquitto",
     "od": "coreutils",
     "openssl": "openssl",
     "certtool": "gnutls-bin",

@@ -37,6 +37,7 @@ _FROM_HEX: Final = {
     Transform.HEX2BIN_SPACE_UC,
     Transform.HEX2BIN_SPACE_LC,
 }
+_CHIP_SERIAL_IS: Final = "the chip's serial number, which is"
 SERIAL_LOCATIONS: Final = ((0, 4), (8, 5))
 """Offset and count of the chip's serial number in the configuration zone."""
 
@@ -57,6 +58,7 @@ def check(definition: DefinitionFields) -> None:
     _check_standard_elements(definition, layout)
     _check_serial(definition, layout)
     _check_extra_elements(definition, layout)
+    _check_unit(definition)
 
 
 def _check_numbers(definition: DefinitionFields) -> None:
@@ -212,6 +214,23 @@ def _check_extra_element(element: CertElement, places: list[Span]) -> None:
         element.certificate_bytes(bytes(element.device_loc.count))  # refuses another length than that of cert_loc
 
 
+def _check_unit(definition: DefinitionFields) -> None:
+    """Refuse a place for the unit's name that something else has, and a name that is not whole in the certificate."""
+    place = definition.unit_location
+    if definition.unit is None:
+        return
+    if definition.role != "device":
+        raise refused("a signer certificate cannot contain the name of the unit that it will be stored in")
+    _check_in_zone("unit's name", place)
+    taken = [definition.comp_cert_dev_loc.slot, definition.private_key_slot]
+    taken += [] if definition.public_key_dev_loc.by_gen_key else [definition.public_key_dev_loc.slot]
+    if place.zone is DeviceZone.DATA and place.slot in taken:
+        raise refused(f"the unit's name is in slot {place.slot}, which holds a key or the certificate")
+    of_unit = [each.device_loc for each in definition.cert_elements if definition.is_of_unit(each.device_loc)]
+    if {byte for each in of_unit for byte in range(each.offset, each.end)} != set(range(place.offset, place.end)):
+        raise refused("its elements do not take every byte of the unit's name")
+
+
 def check_issuable(definition: DefinitionFields) -> None:
     """Raise CertificateError (definition-invalid) unless each certificate issued can be rebuilt by every reader."""
     source = definition.sn_source
@@ -228,8 +247,11 @@ def check_issuable(definition: DefinitionFields) -> None:
         if not definition.element(element).count:
             raise refused(f"certificates cannot be issued without {element.name}")
     for extra in definition.cert_elements:
-        if not is_chip_serial(extra.device_loc):
-            raise refused(f"element {extra.id} is not part of the chip's serial number, which is all an issuer knows")
+        if not (is_chip_serial(extra.device_loc) or definition.is_of_unit(extra.device_loc)):
+            what = "the chip's serial number or the unit's name, which are" if definition.unit else _CHIP_SERIAL_IS
+            raise refused(f"element {extra.id} is not part of {what} all an issuer knows")
+        if _FROM_HEX & set(extra.transforms):
+            raise refused(f"element {extra.id} turns digits into bytes, which an issuer does not do")
 
 
 def _check_issuable_role(definition: DefinitionFields) -> None:

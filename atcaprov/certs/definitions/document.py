@@ -17,19 +17,23 @@ from atcaprov.certs.definitions.fields import (
 )
 from atcaprov.certs.document_reader import Document
 from atcaprov.certs.serial_number import SerialSource
+from atcaprov.certs.unit_rule import UnitRule
 from atcaprov.errors import CertificateError, Code
 
 FORMAT: Final = "atcaprov-certificate-definition"
 VERSION: Final = 1
+VERSION_WITH_UNIT: Final = 2
+"""Programs that know nothing of units' names refuse it as too new."""
 MAX_ELEMENTS: Final = 16
 _NAME_LENGTH: Final = 64
 
 
 def to_document(definition: DefinitionFields) -> dict[str, Any]:
     """Return the map; docs/reference/certificate-definitions.md lists its keys."""
+    unit = {} if definition.unit is None else {"unit": definition.unit.document()}
     return {
         "format": FORMAT,
-        "version": VERSION,
+        "version": VERSION if definition.unit is None else VERSION_WITH_UNIT,
         "name": definition.name,
         "role": definition.role,
         "type": definition.type.name,
@@ -52,6 +56,7 @@ def to_document(definition: DefinitionFields) -> dict[str, Any]:
         "std_sig_size": definition.std_sig_size,
         "ca_cert_def": definition.ca_cert_def,
         "cert_template": definition.cert_template,
+        **unit,
     }
 
 
@@ -81,7 +86,7 @@ def _element(element: CertElement) -> dict[str, Any]:
 def fields(value: object) -> dict[str, Any]:
     """Return the constructor arguments that a map holds; raises CertificateError (definition-invalid)."""
     document = Document(value)
-    _check_header(document)
+    has_unit = _version(document) == VERSION_WITH_UNIT
     elements = document.inner("std_cert_elements")
     found = {
         "name": document.text("name", _NAME_LENGTH),
@@ -104,19 +109,23 @@ def fields(value: object) -> dict[str, Any]:
         "std_sig_size": document.integer("std_sig_size", 0, 64),
         "ca_cert_def": document.text("ca_cert_def", _NAME_LENGTH),
         "cert_template": document.octets("cert_template"),
+        "unit": UnitRule.read(document.inner("unit")) if has_unit else None,
     }
     elements.finish()
     document.finish()
     return found
 
 
-def _check_header(document: Document) -> None:
-    if document.get("format") != FORMAT or document.integer("version", 0, 0xFFFF) != VERSION:
+def _version(document: Document) -> int:
+    known = (VERSION, VERSION_WITH_UNIT)
+    version = document.integer("version", 0, 0xFFFF) if document.get("format") == FORMAT else 0
+    if version not in known:
         raise CertificateError(
-            f"The certificate definition is not of format {FORMAT}, version {VERSION}.",
+            f"The certificate definition is not of format {FORMAT}, version {' or '.join(map(str, known))}.",
             advice="A newer program may have written it.",
             code=Code.DEFINITION_INVALID,
         )
+    return version
 
 
 def _read_cert_location(document: Document) -> CertLocation:

@@ -15,6 +15,7 @@ from typing import Final, Literal
 from atcaprov.certs import dates
 from atcaprov.certs.dates import DateFormat
 from atcaprov.certs.serial_number import SerialSource
+from atcaprov.certs.unit_rule import UnitRule
 from atcaprov.certs.x509_layout import CertificateLayout, certificate_layout
 from atcaprov.errors import CertificateError, Code
 
@@ -102,6 +103,11 @@ class DeviceLocation:
         """Whether the chip computes it from a private key."""
         return self.zone is DeviceZone.GENKEY or self.is_genkey
 
+    @property
+    def end(self) -> int:
+        """The first byte after it."""
+        return self.offset + self.count
+
 
 NOWHERE: Final = DeviceLocation()
 
@@ -182,6 +188,22 @@ class DefinitionFields:
     format_version: int = 0
     """Highest format version of the compressed form that may be issued; readers before 2024 know 0 only."""
     type: CertificateType = CertificateType.X509
+    unit: UnitRule | None = None
+    """What the unit's own name is, which elements take from its place on the chip; None if no element does."""
+
+    @functools.cached_property
+    def unit_location(self) -> DeviceLocation:
+        """Where the chip holds the unit's name; nowhere if the certificate has none."""
+        if self.unit is None:
+            return NOWHERE
+        zone = DeviceZone.OTP if self.unit.slot is None else DeviceZone.DATA
+        return DeviceLocation(zone, self.unit.slot or 0, False, self.unit.offset, self.unit.size)
+
+    def is_of_unit(self, location: DeviceLocation) -> bool:
+        """Tell whether a location lies wholly in the unit's name."""
+        name = self.unit_location
+        same = (location.zone, location.slot, location.by_gen_key) == (name.zone, name.slot, False)
+        return name.present and same and name.offset <= location.offset and location.end <= name.end
 
     @functools.cached_property
     def spans(self) -> tuple[slice, ...]:

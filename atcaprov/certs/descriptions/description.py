@@ -21,13 +21,13 @@ from atcaprov.certs.descriptions.extensions import ExtensionsDescription, read_e
 from atcaprov.certs.descriptions.subject_alt_name import SubjectAltNameDescription, read_subject_alt_name
 from atcaprov.certs.document_reader import Document
 from atcaprov.certs.serial_number import FIXED_SIZES, SerialSource
+from atcaprov.certs.unit_rule import UnitRule
 from atcaprov.chip.memory_map import SLOT_COUNT, SLOT_SIZES
 from atcaprov.errors import Code, UsageError
 
 Role = Literal["root", "signer", "device"]
 _HASHED_SERIAL_SIZE: Final = 16
 _MAX_TEXT: Final = 65_536
-_MOST_CHIP_SERIALS: Final = MAX_ELEMENTS // len(SERIAL_LOCATIONS)
 _ISSUED_SOURCES: Final = {
     "signer": (SerialSource.PUB_KEY_HASH, SerialSource.SIGNER_ID),
     "device": (SerialSource.PUB_KEY_HASH, SerialSource.DEVICE_SN_HASH, SerialSource.DEVICE_SN),
@@ -61,6 +61,8 @@ class CertificateDescription:
     format_version: int = 0
     slots: Slots | None = None
     subject_alt_name: SubjectAltNameDescription | None = None
+    unit: UnitRule | None = None
+    """What `{unit}` in a device's names stands for; None if no name holds it."""
 
     @classmethod
     def from_toml(cls, text: str) -> Self:
@@ -83,7 +85,7 @@ class CertificateDescription:
         validity = document.inner("validity")
         found = cls(
             role="root",
-            subject=subject.read_subject(document.inner("subject"), ()),
+            subject=subject.read_subject(document.inner("subject"), subject.Placeholders()),
             expire_years=validity.integer("expire_years", 0, 1000),
             extensions=read_extensions(document.inner("extensions"), ca=True, issued=False),
         )
@@ -97,7 +99,9 @@ class CertificateDescription:
     def _issued(cls, document: Document, role: Literal["signer", "device"]) -> Self:
         source = _source(document, role)
         expire_years, format_version = _validity(document.inner("validity"))
-        placeholders = (subject.SIGNER_ID,) if role == "signer" else subject.CHIP_SERIALS
+        unit = UnitRule.read(document.inner("unit")) if role == "device" and document.has("unit") else None
+        names = (subject.SIGNER_ID,) if role == "signer" else subject.CHIP_SERIALS
+        placeholders = subject.Placeholders(names, unit)
         found = cls(
             role=role,
             subject=subject.read_subject(document.inner("subject"), placeholders),
@@ -110,32 +114,48 @@ class CertificateDescription:
             serial_size=_serial_size(document, source),
             format_version=format_version,
             slots=_slots(document.inner("slots"), role),
-            subject_alt_name=_alternative_names(document) if role == "device" else None,
+            subject_alt_name=_alternative_names(document, placeholders) if role == "device" else None,
+            unit=unit,
         )
         if role == "signer":
             subject.check_signer_name(found.subject, document.fault)
-        if found.chip_serials > _MOST_CHIP_SERIALS:
-            raise document.fault(
-                "subject and subject_alt_name",
-                f"use the chip's serial number {found.chip_serials} times; a definition holds {_MOST_CHIP_SERIALS}",
-            )
+        _check_elements(document, found)
+        _check_unit(document, found)
         document.finish()
         return found
 
-    def subject_name(self, *, signer_id: str = "", chip_serial: str = "") -> x509.Name:
-        """Return the subject with its placeholders filled (4 and 18 hexadecimal digits)."""
-        return self.subject.name({subject.SIGNER_ID: signer_id, **subject.values_of_chip_serial(chip_serial)})
+    def subject_name(self, *, signer_id: str = "", chip_serial: str = "", unit: str = "") -> x509.Name:
+        """Return the subject with its placeholders filled (4 and 18 hexadecimal digits, and the unit's name)."""
+        values = {subject.SIGNER_ID: signer_id, **subject.values_of_chip_serial(chip_serial)}
+        return self.subject.name(values | subject.values_of_unit(self.unit, unit))
 
-    def alternative_name(self, chip_serial: str) -> x509.SubjectAlternativeName | None:
+    def alternative_name(self, chip_serial: str, unit: str = "") -> x509.SubjectAlternativeName | None:
         """Return the subject alternative name for a chip's serial number (18 hexadecimal digits), if there is one."""
         if self.subject_alt_name is None:
             return None
-        return self.subject_alt_name.general_names(subject.values_of_chip_serial(chip_serial))
+        values = subject.values_of_chip_serial(chip_serial) | subject.values_of_unit(self.unit, unit)
+        return self.subject_alt_name.general_names(values)
 
     @property
     def chip_serials(self) -> int:
         """How often the chip's serial number stands in the certificate's names."""
         return self.subject.chip_serials + (self.subject_alt_name.chip_serials if self.subject_alt_name else 0)
+
+    @property
+    def units(self) -> int:
+        """How often the unit's name stands in the certificate's names, as text or as bytes."""
+        names = self.subject_alt_name
+        return self.subject.units + (names.units + names.hardware_units if names else 0)
+
+    @property
+    def elements(self) -> int:
+        """How many elements the definition needs for the chip's serial number and the unit's name.
+
+        The serial number is in two parts of the configuration zone. A separator in an address divides it.
+        """
+        bytes_at_once = self.subject_alt_name.hardware_units if self.subject_alt_name else 0
+        parts = self.unit.size if self.unit is not None and self.unit.separator else 1
+        return len(SERIAL_LOCATIONS) * self.chip_serials + parts * (self.units - bytes_at_once) + bytes_at_once
 
 
 def default_description(role: Role) -> CertificateDescription:
@@ -172,8 +192,31 @@ def _name(document: Document) -> str:
     return name
 
 
-def _alternative_names(document: Document) -> SubjectAltNameDescription | None:
-    return read_subject_alt_name(document.inner("subject_alt_name")) if document.has("subject_alt_name") else None
+def _alternative_names(document: Document, placeholders: subject.Placeholders) -> SubjectAltNameDescription | None:
+    if not document.has("subject_alt_name"):
+        return None
+    return read_subject_alt_name(document.inner("subject_alt_name"), placeholders)
+
+
+def _check_elements(document: Document, found: CertificateDescription) -> None:
+    if found.elements <= MAX_ELEMENTS:
+        return
+    if found.unit is None:
+        most = MAX_ELEMENTS // len(SERIAL_LOCATIONS)
+        rule = f"use the chip's serial number {found.chip_serials} times; a definition holds {most}"
+    else:
+        rule = f"hold the chip's serial number and {{unit}} in {found.elements} parts; a definition has {MAX_ELEMENTS}"
+    raise document.fault("subject and subject_alt_name", rule)
+
+
+def _check_unit(document: Document, found: CertificateDescription) -> None:
+    if found.unit is None:
+        return
+    if not found.units:
+        raise document.fault("unit", "must be left out, or {unit} must stand in subject or subject_alt_name")
+    assert found.slots is not None
+    if found.unit.slot in (found.slots.compressed_certificate, found.slots.private_key):
+        raise document.fault("unit.slot", "must be another slot than those of key and certificate")
 
 
 def _source(document: Document, role: str) -> SerialSource:
@@ -250,6 +293,8 @@ def description_document(description: CertificateDescription) -> dict[str, Any]:
         document["serial_number_size"] = description.serial_size
     if description.subject_alt_name is not None:
         document["subject_alt_name"] = description.subject_alt_name.document()
+    if description.unit is not None:
+        document["unit"] = description.unit.document()
     return document
 
 

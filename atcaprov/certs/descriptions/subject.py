@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
@@ -12,6 +12,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from atcaprov.certs.document_reader import Document, Fault
+from atcaprov.certs.unit_rule import UnitRule
 
 CHIP_SERIAL: Final = "chip_serial"
 CHIP_SERIAL_LOWER: Final = "chip_serial_lower"
@@ -20,6 +21,10 @@ CHIP_SERIALS: Final = (CHIP_SERIAL, CHIP_SERIAL_LOWER)
 SIGNER_ID: Final = "signer_id"
 PLACEHOLDER_SIZES: Final = MappingProxyType({CHIP_SERIAL: 18, CHIP_SERIAL_LOWER: 18, SIGNER_ID: 4})
 """Hexadecimal digits that take a placeholder's place."""
+UNIT: Final = "unit"
+"""The placeholder of the unit's own name, whose length its rule gives."""
+UNIT_BYTES: Final = "unit_bytes"
+"""Not a placeholder: the name as the chip holds it, in hexadecimal digits, for a hardware module name."""
 
 ATTRIBUTES: Final = MappingProxyType(
     # key -> object id, longest text (upper bounds of RFC 5280, appendix A.1)
@@ -36,6 +41,34 @@ ATTRIBUTES: Final = MappingProxyType(
 _PRINTABLE_STRING: Final = re.compile(r"[A-Za-z0-9 '()+,./:=?-]*")
 _PRINTABLE_ONLY: Final = frozenset({"country", "serial_number"})
 _FIELD: Final = re.compile(r"\{([^{}]*)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Placeholders:
+    """The placeholders that a text may use, and what the unit's name can be if it is one of them."""
+
+    names: tuple[str, ...] = ()
+    unit: UnitRule | None = None
+
+    @property
+    def allowed(self) -> tuple[str, ...]:
+        """The names of all placeholders."""
+        return self.names if self.unit is None else (*self.names, UNIT)
+
+    def fillings(self, text: str) -> Iterator[str]:
+        """Yield `text` with zeros for its placeholders, and with each character that a unit's name can have.
+
+        Length and characters of a name are checked with these. The ends of a name are looked at, and one place for
+        each set of characters: rules for names differ at the ends of a label only.
+        """
+        zeros = {name: "0" * size for name, size in PLACEHOLDER_SIZES.items()}
+        if self.unit is None or not count_units(text):
+            yield fill(text, zeros)
+            return
+        positions, blank = self.unit.positions, self.unit.filled("0")
+        for at in {0, len(positions) - 1, *{allowed: at for at, allowed in enumerate(positions)}.values()}:
+            for character in sorted(positions[at]):
+                yield fill(text, {**zeros, UNIT: blank[:at] + character + blank[at + 1 :]})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +95,15 @@ class SubjectDescription:
         """How often the chip's serial number is used."""
         return sum(count_chip_serials(text) for _, text in self.attributes)
 
+    @property
+    def units(self) -> int:
+        """How often the unit's name is used."""
+        return sum(count_units(text) for _, text in self.attributes)
+
 
 def fill(text: str, values: Mapping[str, str]) -> str:
     """Return `text` with its placeholders replaced."""
     return _FIELD.sub(lambda match: values[match.group(1)], text)
-
-
-def fill_with_zeros(text: str) -> str:
-    """Return `text` with zeros for its placeholders, to check its length and characters."""
-    return fill(text, {name: "0" * size for name, size in PLACEHOLDER_SIZES.items()})
 
 
 def count_chip_serials(text: str) -> int:
@@ -78,12 +111,22 @@ def count_chip_serials(text: str) -> int:
     return sum(text.count(f"{{{placeholder}}}") for placeholder in CHIP_SERIALS)
 
 
+def count_units(text: str) -> int:
+    """Return how often a text holds the unit's name."""
+    return text.count(f"{{{UNIT}}}")
+
+
+def values_of_unit(rule: UnitRule | None, name: str) -> dict[str, str]:
+    """Return the values of the placeholder for a unit's name, of the form and length that its rule has."""
+    return {} if rule is None else {UNIT: name, UNIT_BYTES: rule.encoded(name).hex()}
+
+
 def values_of_chip_serial(digits: str) -> dict[str, str]:
     """Return the values of the placeholders for the 18 hexadecimal digits of a chip's serial number."""
     return {CHIP_SERIAL: digits.upper(), CHIP_SERIAL_LOWER: digits.lower()}
 
 
-def read_subject(table: Document, placeholders: tuple[str, ...]) -> SubjectDescription:
+def read_subject(table: Document, placeholders: Placeholders) -> SubjectDescription:
     """Read the [subject] table; only the given placeholders may be used."""
     found = read_attributes(table, placeholders)
     if not table.has("common_name"):
@@ -91,7 +134,7 @@ def read_subject(table: Document, placeholders: tuple[str, ...]) -> SubjectDescr
     return found
 
 
-def read_attributes(table: Document, placeholders: tuple[str, ...]) -> SubjectDescription:
+def read_attributes(table: Document, placeholders: Placeholders) -> SubjectDescription:
     """Read the attributes of a name, in their order."""
     attributes = []
     for key in table.keys():  # noqa: SIM118 - a Document is not a mapping
@@ -101,20 +144,23 @@ def read_attributes(table: Document, placeholders: tuple[str, ...]) -> SubjectDe
     return SubjectDescription(tuple(attributes))
 
 
-def _attribute(table: Document, key: str, placeholders: tuple[str, ...]) -> str:
+def _attribute(table: Document, key: str, placeholders: Placeholders) -> str:
     text = read_text(table, key, placeholders)
-    _check_length(table.fault, table.at(key), key, fill_with_zeros(text))
+    for filled in placeholders.fillings(text):
+        _check_length(table.fault, table.at(key), key, filled)
     return text
 
 
-def read_text(table: Document, key: str, placeholders: tuple[str, ...]) -> str:
+def read_text(table: Document, key: str, placeholders: Placeholders) -> str:
     """Return a printable text in which only the given placeholders are used."""
     text, path = table.get(key), table.at(key)
     if not isinstance(text, str) or not text.isprintable() or not text.strip() or text != text.strip():
         raise table.fault(path, "must be a string without spaces around it")
     for field in _FIELD.findall(text):
-        if field not in placeholders:
-            allowed = " and ".join(f"{{{name}}}" for name in placeholders) or "none"
+        if field not in placeholders.allowed:
+            if field == UNIT and placeholders.names == CHIP_SERIALS:
+                raise table.fault(path, "uses the placeholder {unit}, whose form a table [unit] must give")
+            allowed = " and ".join(f"{{{name}}}" for name in placeholders.allowed) or "none"
             raise table.fault(path, f"uses the placeholder {{{field[:20]}}}; allowed here: {allowed}")
     if set("{}") & set(_FIELD.sub("", text)):
         raise table.fault(path, "has a brace that belongs to no placeholder")

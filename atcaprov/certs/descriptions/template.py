@@ -1,7 +1,8 @@
 """Make definitions from descriptions: build an X.509 template, and locate its variable elements in the DER.
 
 The template is a whole certificate with placeholders: the generator of P-256 as its key, fixed dates, and an invalid
-signature. The same description always gives the same bytes.
+signature. The same description always gives the same bytes. Zeros stand for the unit's name; where it is written is
+seen by comparing with a template in which ones stand for it.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from atcaprov.certs.definitions.definition import (
 )
 from atcaprov.certs.descriptions.description import CertificateDescription, Slots
 from atcaprov.certs.descriptions.subject import PLACEHOLDER_SIZES
+from atcaprov.certs.descriptions.unit_elements import unit_elements
 from atcaprov.certs.keys import PADDED_KEY_SIZE, PUBLIC_KEY_SIZE, der_signature, key_id, raw_public_key
 from atcaprov.certs.x509_layout import CertificateLayout, Span, certificate_layout
 from atcaprov.errors import Code, UsageError
@@ -39,6 +41,8 @@ _SIGNATURE_SIZE: Final = 74
 _PLACEHOLDER_SIGNATURE: Final = b"\x80" + bytes(30) + b"\x01" + b"\x40" + bytes(30) + b"\x01"
 _CHIP_SERIAL_MARK: Final = "5A17C0DE5A17C0DE5A"
 _SIGNER_ID_MARK: Final = "0000"
+_UNIT_MARK: Final = "0"
+_OTHER_UNIT_MARK: Final = "1"
 _PLACEHOLDER_DATES: Final = {
     DateFormat.RFC5280_UTC: datetime(2049, 1, 1, tzinfo=UTC),
     DateFormat.RFC5280_GEN: datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC),
@@ -80,13 +84,16 @@ def check_slots_differ(signer: CertificateDescription, device: CertificateDescri
     twice = sorted({slot for slot in used if slot is not None and used.count(slot) > 1})
     if twice:
         raise _refused(f"slot {twice[0]} is used twice by signer and device")
+    if device.unit is not None and device.unit.slot in used and device.unit.slot is not None:
+        raise _refused(f"the unit's name is in slot {device.unit.slot}, which a key or a certificate uses")
 
 
 def _definition(
     description: CertificateDescription, issuer: x509.Name, at: datetime, *, issuer_definition: str
 ) -> CertificateDefinition:
     formats = _date_formats(description, at)
-    template = _template(description, issuer, formats)
+    template = _template(description, issuer, formats, _UNIT_MARK)
+    other = _template(description, issuer, formats, _OTHER_UNIT_MARK)
     layout = certificate_layout(template)
     assert description.role != "root"
     assert description.slots is not None
@@ -105,9 +112,13 @@ def _definition(
         comp_cert_dev_loc=compressed_location(description.slots),
         std_cert_elements=_standard_elements(description, layout),
         cert_template=template,
-        cert_elements=_chip_serial_elements(description, template, layout),
+        cert_elements=(
+            *_chip_serial_elements(description, template, layout),
+            *unit_elements(description.unit, template, other),
+        ),
         ca_cert_def=issuer_definition,
         format_version=description.format_version,
+        unit=description.unit,
     )
     definition.require_issuable()
     return definition
@@ -122,14 +133,17 @@ def _date_formats(description: CertificateDescription, at: datetime) -> tuple[Da
     return dates.needed_format(at.year), dates.needed_format(at.year + description.expire_years)
 
 
-def _template(description: CertificateDescription, issuer: x509.Name, formats: tuple[DateFormat, DateFormat]) -> bytes:
+def _template(
+    description: CertificateDescription, issuer: x509.Name, formats: tuple[DateFormat, DateFormat], unit_mark: str
+) -> bytes:
     # The private key 1 makes the generator the public key: fixed, on the curve, and of no real device.
     key = ec.derive_private_key(1, ec.SECP256R1())
     identifier = key_id(raw_public_key(key.public_key()))
     begin, end = (_PLACEHOLDER_DATES[date_format] for date_format in formats)
+    unit = description.unit.filled(unit_mark) if description.unit is not None else ""
     builder = x509.CertificateBuilder(
         issuer_name=issuer,
-        subject_name=description.subject_name(signer_id=_SIGNER_ID_MARK, chip_serial=_CHIP_SERIAL_MARK),
+        subject_name=description.subject_name(signer_id=_SIGNER_ID_MARK, chip_serial=_CHIP_SERIAL_MARK, unit=unit),
         public_key=key.public_key(),
         serial_number=0x40 << 8 * (description.serial_size - 1),
         not_valid_before=begin,
@@ -139,7 +153,7 @@ def _template(description: CertificateDescription, issuer: x509.Name, formats: t
         builder,
         key_id=identifier,
         issuer_key_id=identifier,
-        alternative_name=description.alternative_name(_CHIP_SERIAL_MARK),
+        alternative_name=description.alternative_name(_CHIP_SERIAL_MARK, unit),
     )
     signed = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
     encoded = der_signature(_PLACEHOLDER_SIGNATURE)
