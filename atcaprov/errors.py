@@ -53,6 +53,7 @@ class Code(enum.StrEnum):
     CONFIG_ZONE_UNSAFE = "config-zone-unsafe"
     CERTINFO_INVALID = "certinfo-invalid"
     DEFINITION_INVALID = "definition-invalid"
+    CRL_SIGN_MISSING = "crl-sign-missing"
     KEY_FILE_INVALID = "key-file-invalid"
     PASSWORD_WRONG = "password-wrong"  # noqa: S105 - a code, not a password
     PASSWORD_SCHEME = "password-scheme"  # noqa: S105 - a code, not a password

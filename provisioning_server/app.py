@@ -18,6 +18,7 @@ from atcaprov.web.login_links import ConsoleLinks, LinkFile
 from atcaprov.wire.messages import ErrorReply
 from provisioning_server import rejections
 from provisioning_server.audit.chip_log_key import opened_log_key
+from provisioning_server.control.server import ControlServer
 from provisioning_server.guide_files.writer import GuideFilesWriter
 from provisioning_server.internal_error import internal_error
 from provisioning_server.issuing.authority import Authority
@@ -47,6 +48,7 @@ from provisioning_server.program_log import ProgramLog
 from provisioning_server.records.data_folder import DataFolder
 from provisioning_server.records.server_id import server_id
 from provisioning_server.records.signer_documents import SignerDocuments
+from provisioning_server.server_status import ServerStatus, StatusSources
 from provisioning_server.settings import Settings
 from provisioning_server.signers.hsm import HsmSigner
 from provisioning_server.signers.module_pins import ModulePins
@@ -159,11 +161,17 @@ class ProvisioningServer:
         health = HealthCheck(self._signers, trouble, lambda: writer.trouble, lambda: deadline.sentence)
         page = self._web_page(overview, lifecycle.unlock_service, health)
         listener = Listener(self._settings.limits, worker.submit, self._log)
+        control = ControlServer(self._folder.path, self._log)
+        status = ServerStatus(StatusSources(self._signers, ledger, health, lambda: listener.clients), _now)
+        control.handle("status", status.answer)
         try:
             self._log.info("Server starting...")
+            await control.start()
             if page is not None:
-                self._log.info(f"Web page at {await page.start()}.")
+                status.web = await page.start()
+                self._log.info(f"Web page at {status.web}.")
             for address in await listener.start(self._settings.bind, self._settings.port):
+                status.addresses.append(address)
                 self._log.info(f"Server listening on {address}.")
             await self._until_stopped(lifecycle, watcher, watch.keeper.run(), deadline.watch())
             self._log.info("Server stopping...")
@@ -173,6 +181,7 @@ class ProvisioningServer:
             await asyncio.gather(listener.stop(), *([page.stop()] if page is not None else []))
             await bay_stopped
             await lifecycle.stop()
+            await control.stop()
             await worker.stop()
 
     def _say_what_was_found(self, ledger: Ledger, clock: ServerClock) -> None:

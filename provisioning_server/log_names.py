@@ -1,9 +1,14 @@
-"""How lines of the program log name signers, chips and clients."""
+"""How lines of the program log and of commands name signers, chips, clients and moments."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from typing import Final
+
 from atcaprov.certs.issued_record import IssuedRecord
 from atcaprov.terminal.printable import printable
+
+_TO_SECONDS: Final = len("2026-11-21T10:15:40")
 
 
 def label(serial: bytes, name: str) -> str:
@@ -27,3 +32,8 @@ def certified_text(record: IssuedRecord) -> str:
     station = record.origin.station
     by = by_text(f"{station} at {record.client}" if station else record.client)
     return f"{device_text(record.chip_serial)} certified by {signer}{by}."
+
+
+def time_text(moment: datetime) -> str:
+    """Return a time as `2026-11-21T10:15:40Z`."""
+    return f"{moment.astimezone(UTC).isoformat()[:_TO_SECONDS]}Z"

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import base64
-from datetime import UTC, datetime
 from typing import Final
 
 from provisioning_server.ledger.store import StoredCertificate
+from provisioning_server.log_names import time_text
 
-_TO_SECONDS: Final = len("2026-11-21T10:15:40")
 Field = str | int | None
 COLUMNS: Final = (
     "index",
@@ -85,8 +84,3 @@ def certificate_line(stored: StoredCertificate) -> str:
             record.signer_name,
         )
     )
-
-
-def time_text(moment: datetime) -> str:
-    """Return a time as `2026-11-21T10:15:40Z`."""
-    return f"{moment.astimezone(UTC).isoformat()[:_TO_SECONDS]}Z"

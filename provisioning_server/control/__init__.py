@@ -1,1 +1,1 @@
-"""The channel over which commands talk to a running server."""
+"""The control channel: how a command reaches the server that holds its data folder."""

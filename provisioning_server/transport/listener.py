@@ -60,6 +60,11 @@ class Listener:
         self._sweep()
         return [address_text(listening.getsockname()) for listening in self._server.sockets]
 
+    @property
+    def clients(self) -> list[str]:
+        """Return the addresses of the clients that are connected."""
+        return [connection.peer for connection in self._connections if not connection.leaving]
+
     async def stop(self) -> None:
         """Accept nothing more, let requests that are open get their replies, close every connection."""
         if self._server is not None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from datetime import UTC, datetime
+from typing import Final
 
 from atcaprov.errors import UsageError
 from atcaprov.log import Log
 from atcaprov.web.address import WebAddress
 from atcaprov.web.login_links import Links
 from atcaprov.web.logins import Logins
+from atcaprov.web.roles import Role
 from atcaprov.web.server import WebServer
 from atcaprov.web.tls import date_warning
 from provisioning_server.passwords.unlock_service import UnlockService
@@ -18,9 +21,15 @@ from provisioning_server.web.live_updates import LiveSigners
 from provisioning_server.web.routes import PageParts, Pages
 from provisioning_server.web.views import SignerOverview
 
+STANDING_ROLE: Final = Role.UNLOCK
+"""Of the link on the console or in the file: what the page was first made for."""
+
 
 class WebPage:
-    """The page at an address. `links` get a link that is good for one login, and after each login another one."""
+    """The page at an address. `links` get a link that is good for one login, and after that login another one.
+
+    It is for one who may unlock signers; `link` gives those of other roles.
+    """
 
     def __init__(
         self,
@@ -42,6 +51,8 @@ class WebPage:
         self._live = LiveSigners(overview.views, lambda: notice(health.look()))
         self._server = WebServer(address, log)
         self._looking: asyncio.Task[None] | None = None
+        self._standing_code = ""
+        self._url = ""
 
     async def start(self) -> str:
         """Listen; return the page's address, such as `http://127.0.0.1:8080`.
@@ -50,14 +61,14 @@ class WebPage:
             TransportError: PORT_IN_USE.
             UsageError: this address or port is not available.
         """
-        url = self._server.listen()
+        url = self._url = self._server.listen()
         parts = PageParts(
             self._overview, self._live, self._unlock_service, self._health, self._logins, self._log,
-            lambda: self._logged_in(url), cookie_name=self._server.cookie_name, tls=self._address.tls,
+            self._logged_in, cookie_name=self._server.cookie_name, tls=self._address.tls,
         )  # fmt: skip
         self._server.start(Pages(parts).application())
         self._looking = self._server.watched(self._live.run())
-        self._say_link(url)
+        self._say_link()
         warning = date_warning(self._address, datetime.now(UTC))
         if warning:
             self._log.warning(warning)
@@ -72,13 +83,23 @@ class WebPage:
         await asyncio.gather(self._server.stop(), self._looking, return_exceptions=True)
         self._links.end()
 
-    def _logged_in(self, url: str) -> None:
-        """Hand out the next link; a failure, such as a full disk, does not undo the login."""
+    def link(self, role: Role) -> str:
+        """Return a link that is good for one login with a role, soon; the page listens."""
+        return self._link(self._logins.new_code(role))
+
+    def _logged_in(self) -> None:
+        """Hand out the next link if that one was used; a failure, such as a full disk, does not undo the login."""
+        if self._logins.valid(self._standing_code):
+            return
         try:
-            self._say_link(url)
+            self._say_link()
         except UsageError as error:
             self._log.error(str(error))
 
-    def _say_link(self, url: str) -> None:
+    def _say_link(self) -> None:
+        self._standing_code = self._logins.new_code(STANDING_ROLE, math.inf)
+        self._links.tell(self._link(self._standing_code))
+
+    def _link(self, code: str) -> str:
         # Browsers keep to themselves what follows the number sign: it is in no request, log or Referer header.
-        self._links.tell(f"{url}/login#{self._logins.code}")
+        return f"{self._url}/login#{code}"

@@ -149,3 +149,11 @@ def test_a_single_text_is_refused() -> None:
     text = default_text("device").replace("key_usage =", f'crl_distribution_points = "{URIS[0]}"\nkey_usage =', 1)
     with pytest.raises(UsageError, match="crl_distribution_points must be a list"):
         CertificateDescription.from_toml(text)
+
+
+def test_the_uri_that_the_message_gives_is_accepted() -> None:
+    with pytest.raises(UsageError) as caught:
+        CertificateDescription.from_toml(listed(default_text("device"), "https://crl.example.com/factory.crl"))
+    assert "may hold URIs such as http://crl.example.com/factory.crl only" in caught.value.what
+    accepted = CertificateDescription.from_toml(listed(default_text("device"), "http://crl.example.com/factory.crl"))
+    assert accepted.extensions.crl_distribution_points == ("http://crl.example.com/factory.crl",)

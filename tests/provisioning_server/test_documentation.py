@@ -10,13 +10,14 @@ import pytest
 
 from atcaprov.certs.issued_record import COLUMNS
 from atcaprov.web import bounded_http, forms, logins
+from atcaprov.web.roles import Role
 from atcaprov.wire.messages import ErrorReply
 from provisioning_server import rejections
 from provisioning_server.cli import command
 from provisioning_server.passwords.wrong_password_pause import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS
 from provisioning_server.settings import DEFAULT_BIND, DEFAULT_PORT, default_data
 from provisioning_server.transport.limits import ConnectionLimits
-from provisioning_server.web import routes
+from provisioning_server.web import login_pages, signer_pages
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 PAGE = (REFERENCE / "provisioning-server.md").read_text(encoding="utf-8")
@@ -54,14 +55,29 @@ def test_the_columns_of_the_signing_log_are_explained_in_order() -> None:
 def test_the_bounds_of_the_web_page_are_those_of_the_code() -> None:
     section = (REFERENCE / "server-web-page.md").read_text(encoding="utf-8")
     for bound in (
-        f"{bounded_http.CONNECTIONS_MAX} connections, {routes.STREAMS_MAX} pages open,",
+        f"{bounded_http.CONNECTIONS_MAX} connections, {signer_pages.STREAMS_MAX} pages open,",
         f"{bounded_http.REQUEST_SECONDS:.0f} seconds for a request",
         f"{forms.BODY_MAX // 1024} KiB for a form",
-        f"; {logins.SESSION_SECONDS / 3600:.0f} hours,",
-        f"more than {logins.SESSIONS_MAX} the oldest",
+        f"more than {logins.SESSIONS_MAX} of a role the oldest",
+        f"answered after a second, at most {login_pages.WRONG_CODES_MAX} at",
+        f"{logins.CODE_SECONDS / 60:.0f} minutes",
         f"of {FIRST_PAUSE_SECONDS:.0f} second, then 2, 4, ... at most {LONGEST_PAUSE_SECONDS:.0f}",
     ):
         assert bound in section, bound
+
+
+@pytest.mark.parametrize("role", Role)
+def test_the_times_of_a_login_are_those_of_the_code(role: Role) -> None:
+    row = next(line for line in _section("Roles", "server-web-page.md").splitlines() if line.startswith(f"| {role} "))
+    longest, idle = row.split(" | ")[2:]
+    times = logins.SESSION_TIMES[role]
+    assert _seconds(longest) == times.longest
+    assert _seconds(idle.rstrip(" |")) == times.idle
+
+
+def _seconds(text: str) -> int:
+    number, unit = text.split()
+    return int(number) * {"minutes": 60, "hours": 3600, "days": 86400}[unit]
 
 
 def test_the_limits_are_those_of_the_code() -> None:

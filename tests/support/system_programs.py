@@ -11,6 +11,7 @@ _PACKAGES: Final = {
     "cfssl": "golang-cfssl",
     "chromium": "chromium",
     "chromedriver": "chromium-driver",
+    "mosquitto": "mosquitto",
     "od": "coreutils",
     "openssl": "openssl",
     "certtool": "gnutls-bin",

@@ -8,13 +8,12 @@ from collections.abc import Sequence
 import click
 
 from atcaprov.program.console_text import counted, say
-from provisioning_server.commands.certificate_columns import time_text
 from provisioning_server.commands.ledger_options import ledger_options
 from provisioning_server.commands.open_for_reading import ledger_for_reading
 from provisioning_server.ledger.ledger_place import LedgerPlace
 from provisioning_server.ledger.sql.sql_ledger import SqlLedger
 from provisioning_server.ledger.summary import SignerSummary
-from provisioning_server.log_names import label
+from provisioning_server.log_names import label, time_text
 
 
 @click.command("show")

@@ -14,6 +14,11 @@ function fill(card, view) {
     (place.closest(".fact") ?? place).hidden = !text;
   }
   const form = card.querySelector("form");
+  if (form) fill_form(card, form, view);
+}
+
+/** A login that only looks has no forms. */
+function fill_form(card, form, view) {
   form.action = `/signers/${view.key}/password`;
   form.querySelector("button").disabled = view.wait !== "";
   const had_focus = form.contains(document.activeElement);

@@ -32,7 +32,9 @@ def test_help_shows_options_and_commands() -> None:
     assert "[OPTIONS] [COMMAND [ARGS]...]" in ended.out
     assert "\n  --signer DIR" in ended.out
     commands = ended.out.split("\nCommands:\n")[1]
-    assert [line.split()[0] for line in commands.splitlines()] == ["audit", "ledger"]
+    named = [line.split()[0] for line in commands.splitlines() if line.startswith("  ") and line[2] != " "]
+    assert named == sorted(named)
+    assert {"audit", "ledger", "status"} <= set(named)
 
 
 def test_command_takes_the_data_folder_of_the_user(seen: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:

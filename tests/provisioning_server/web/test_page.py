@@ -210,6 +210,7 @@ def test_loopback_has_several_names(visitor: Visitor, name: str) -> None:
         ("GET", "/signers", 200),
         ("GET", "/login", 303),
         ("GET", "/static/signers.js", 200),
+        ("GET", "/static/pages.css", 200),
         ("GET", "/static/..%2fpages.py", 404),
         ("GET", "/static/pages.py", 404),
         ("GET", "/nothing", 404),

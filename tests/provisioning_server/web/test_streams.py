@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from atcaprov.web.logins import Logins
+from atcaprov.web.roles import Role
 from provisioning_server.passwords.unlock_service import UnlockService
 from provisioning_server.signers.registry import SignerRegistry
-from provisioning_server.web import routes as pages
+from provisioning_server.web import signer_pages as pages
 from provisioning_server.web.health import HealthCheck
 from provisioning_server.web.live_updates import LiveSigners
 from provisioning_server.web.routes import PageParts, Pages
@@ -28,7 +29,7 @@ def test_pages_that_are_opened_all_at_once_are_bounded_too(monkeypatch: pytest.M
     application = Pages(
         PageParts(overview, live, unlock_service, health, logins, log, lambda: None, cookie_name="login", tls=False)
     ).application()
-    session = logins.log_in(logins.code)
+    session = logins.log_in(logins.new_code(Role.LOOK))
     assert session is not None
     cookie = f"login={session.cookie}".encode()
     scope = {"type": "http", "method": "GET", "path": "/signers/events", "query_string": b"", "root_path": ""}

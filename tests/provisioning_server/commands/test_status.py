@@ -1,0 +1,97 @@
+"""`provisioning-server status`, with and without a server."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+from pathlib import Path
+
+import pytest
+
+from atcaprov.web.address import WebAddress
+from provisioning_server.cli import command
+from provisioning_server.control.control_file import ControlFile
+from provisioning_server.control.server import CONNECTIONS_MAX
+from tests.support.in_memory_signer import MemorySigner
+from tests.support.programs import Ended, run_in_process
+from tests.support.server import WireClient, running_server
+
+pytestmark = pytest.mark.slow
+
+
+def status(data: Path, *options: str) -> Ended:
+    return run_in_process(command, "status", "--data", str(data), *options)
+
+
+def test_running_server_tells_how_it_is(tmp_path: Path) -> None:
+    signer = MemorySigner()
+    with running_server(signer, tmp_path, web=WebAddress("127.0.0.1", 0)) as address, WireClient(address) as client:
+        told = status(tmp_path, "--json")
+        found = json.loads(told.out)
+        text = status(tmp_path)
+        peer = client.socket.getsockname()
+    assert (told.code, text.code) == (0, 0), text.err
+    assert (found["running"], found["health"], found["code"]) == (True, "ok", "")
+    assert found["addresses"] == [f"127.0.0.1:{address.port}"]
+    assert found["web"].startswith("http://127.0.0.1:")
+    assert [(each["serial"], each["state"]) for each in found["signers"]] == [(signer.serial.hex().upper(), "ready")]
+    assert found["clients"] == [f"{peer[0]}:{peer[1]}"]
+    assert len(found["ledger"]["root"]) == 64
+    assert found["ledger"]["open_intents"] == 0
+    assert "1 client connected." in text.out
+    assert f"Signer ({signer.serial.hex().upper()}" in text.out
+
+
+def test_server_that_issues_nothing_has_another_exit_code(tmp_path: Path) -> None:
+    with running_server(MemorySigner(password=b"a password"), tmp_path, web=WebAddress("127.0.0.1", 0)):
+        told = status(tmp_path)
+    assert told.code == 11
+    assert "Health: failing, signer-not-ready." in told.out
+    assert "waits-for-password" in told.out
+
+
+def test_without_server_the_ledger_is_shown(tmp_path: Path) -> None:
+    with running_server(MemorySigner(), tmp_path):
+        pass
+    told = status(tmp_path)
+    assert told.code == 12
+    assert f"No server runs with the data folder {tmp_path}." in told.out
+    assert "Ledger: " in told.out
+    assert json.loads(status(tmp_path, "--json").out)["running"] is False
+    assert not ControlFile(tmp_path).path.exists()
+
+
+def test_other_folder_is_named_as_the_advice_says(tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    with running_server(MemorySigner(), tmp_path / "data"):
+        assert "Start it, or name the data folder of the running one with --data." in status(other).out
+        assert "running since" in status(tmp_path / "data").out
+
+
+def test_command_without_answer_names_the_command_that_tells_more(tmp_path: Path) -> None:
+    with running_server(MemorySigner(), tmp_path, web=WebAddress("127.0.0.1", 0)):
+        place = ControlFile(tmp_path).read()
+        assert place is not None
+        with contextlib.ExitStack() as stack:
+            for _ in range(CONNECTIONS_MAX):
+                stack.enter_context(socket.create_connection(("127.0.0.1", place.port), 30))
+            told = status(tmp_path)
+        assert (told.code, "Error [server-dropped]" in told.err) == (3, True)
+        assert "See with 'provisioning-server status' whether it runs" in " ".join(told.err.split())
+        while status(tmp_path).code == 3:  # until the server has seen that the others have gone
+            pass
+        assert status(tmp_path).code == 0
+
+
+def test_folder_that_is_missing_is_named(tmp_path: Path) -> None:
+    told = status(tmp_path / "none")
+    assert told.code == 2
+    assert "There is no data folder" in told.err
+
+
+def test_folder_without_ledger_says_so(tmp_path: Path) -> None:
+    told = status(tmp_path)
+    assert told.code == 12
+    assert "Ledger: " in told.out
