@@ -29,6 +29,7 @@ from provisioning_server.issuing.requests import Application, ClientRequest
 from provisioning_server.issuing.rollback_guard import LedgerGuard
 from provisioning_server.issuing.server_clock import ServerClock
 from provisioning_server.issuing.signing_queue import (
+    Job,
     JobEvent,
     Signed,
     SignerEvent,
@@ -54,10 +55,10 @@ for the next one, so a client that asks again and again would hold up the others
 class SlowSigners(Protocol):
     """Takes jobs for slow signers."""
 
-    def put(self, job: SigningJob) -> None:
+    def put(self, job: Job) -> None:
         """Queue a job; what happens to it comes back as `SignerEvent`."""
 
-    def give_back(self, job: SigningJob) -> None:
+    def give_back(self, job: Job) -> None:
         """Put a job first in the queue: a signer took it and could not do it."""
 
     def signers_changed(self) -> None:
@@ -150,12 +151,12 @@ class Certification:
         """Take what happened to a slow signer or its job."""
         if isinstance(event, SignerReady):
             self._guard.admit(event.signer)
-        else:
-            self._take_of_job(event, step)
+        elif isinstance(event.job, SigningJob):
+            self._take_of_job(event.job, event, step)
 
-    def _take_of_job(self, event: JobEvent, step: Step) -> None:
-        application = self._in_progress.first(event.job.chip_serial)
-        if application is None or application.request is not event.job.request:  # it was abandoned
+    def _take_of_job(self, job: SigningJob, event: JobEvent, step: Step) -> None:
+        application = self._in_progress.first(job.chip_serial)
+        if application is None or application.request is not job.request:  # it was abandoned
             if isinstance(event, SigningBegins):
                 event.permit.refuse()
         elif isinstance(event, SigningBegins):
@@ -259,10 +260,12 @@ class Certification:
             self._refuse(application, doubt, step)
             self._end(application)
             return
+        assert isinstance(event.prepared, Prepared)
         self._intend(application, event.prepared, event.signer, step, event.permit.grant, event.permit.refuse)
 
     def _take_signed(self, application: Application, event: Signed, step: Step) -> None:
         assert application.intent is not None
+        assert isinstance(event.result, IssuedRecord)
         doubt = self._clock.doubt(event.signer.documents)
         try:
             for lost in self._guard.signed(event.signer, application.intent, event.before):
@@ -272,7 +275,7 @@ class Certification:
                 raise
             doubt = self._guard.admit(event.signer) or rejections.rejection(error)
         if doubt is None:
-            self._add_issued(application, _as_asked(event.record, application), step)
+            self._add_issued(application, _as_asked(event.result, application), step)
         else:  # the clock was set back while it signed, or the ledger is behind the signer
             self._lose(application, True, doubt.message, doubt, step)
 

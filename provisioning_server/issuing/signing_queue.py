@@ -11,12 +11,14 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from atcaprov.certs.issued_record import IssuedRecord
 from atcaprov.wire.messages import CertificatesRequest, ErrorReply
 from provisioning_server import rejections
-from provisioning_server.issuing.issuance import Prepared
+from provisioning_server.issuing.issuance import Prepared, finish, prepare
+from provisioning_server.revocation.crl import PendingCrl
 from provisioning_server.signers.registry import SignerRegistry
 from provisioning_server.signers.signer import SignatureCounter, Signer
 
@@ -31,6 +33,41 @@ class SigningJob:
     request: CertificatesRequest
     chip_serial: bytes
     group: bytes | None
+
+    @property
+    def signer_public_key(self) -> bytes:
+        """Return the key (X||Y) of the signer that is named."""
+        return self.request.signer_public_key
+
+    def prepare(self, signer: Signer, now: datetime) -> Prepared:
+        """Build what a signer is to sign; raises CertificateError."""
+        return prepare(signer, self.request.public_key, self.chip_serial, now)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CrlJob:
+    """A list of revoked certificates to sign. `build` makes it when its signer, which alone can do it, begins."""
+
+    signer_public_key: bytes
+    build: Callable[[Signer, datetime], PendingCrl]
+    group: bytes | None = None
+
+    def prepare(self, signer: Signer, now: datetime) -> PendingCrl:
+        """Build what the signer is to sign."""
+        return self.build(signer, now)
+
+
+Job = SigningJob | CrlJob
+Unsigned = Prepared | PendingCrl
+Result = IssuedRecord | bytes
+"""The record of a certificate, or a CRL (DER)."""
+
+
+def signed_result(unsigned: Unsigned, signer: Signer) -> Result:
+    """Let a signer sign what was built for it; raises CertificateError, or what the signer raises."""
+    if isinstance(unsigned, PendingCrl):
+        return unsigned.finish(signer.sign(unsigned.digest))
+    return finish(unsigned, signer)
 
 
 class Permit:
@@ -66,18 +103,18 @@ class SignerReady:
 class SigningBegins:
     """A signer has taken a job: its intent is to be written before it signs."""
 
-    job: SigningJob
-    prepared: Prepared
+    job: Job
+    prepared: Unsigned
     signer: Signer
     permit: Permit
 
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """A job is done: a record that is not written yet. `before` is where the signer's counter stood before that."""
+    """A job is done: a result that is not written yet. `before` is where the signer's counter stood before that."""
 
-    job: SigningJob
-    record: IssuedRecord
+    job: Job
+    result: Result
     signer: Signer
     before: SignatureCounter | None = None
 
@@ -86,7 +123,7 @@ class Signed:
 class SigningFailed:
     """A signer failed while it signed. `signed`: whether its counter was used, None if it cannot tell."""
 
-    job: SigningJob
+    job: Job
     reason: str
     signed: bool | None
 
@@ -95,7 +132,7 @@ class SigningFailed:
 class JobRefused:
     """No signer can do a job, or none could; nothing was signed."""
 
-    job: SigningJob
+    job: Job
     refusal: ErrorReply
 
 
@@ -112,23 +149,23 @@ class SigningQueue:
         self._rest_after = rest_after
         self._registry = registry
         self._tell = tell
-        self._jobs: list[SigningJob] = []
+        self._jobs: list[Job] = []
         self._changed = threading.Condition()
         self._stopped = False
 
-    def put(self, job: SigningJob) -> None:
+    def put(self, job: Job) -> None:
         """Put a job into the queue."""
         with self._changed:
             self._jobs += self._possible([job])
             self._changed.notify_all()
 
-    def give_back(self, job: SigningJob) -> None:
+    def give_back(self, job: Job) -> None:
         """Put a job first in the queue: a signer took it and could not do it."""
         with self._changed:
             self._jobs[:0] = self._possible([job])
             self._changed.notify_all()
 
-    def take(self, signer: Signer) -> SigningJob | None:
+    def take(self, signer: Signer) -> Job | None:
         """Wait for a job that a signer may do, and let it rest while it waits; None when it is removed or excluded."""
         job = self._wait(signer, time.monotonic() + self._rest_after)
         if job is None and not self._stopped and self._registry.usable(signer):
@@ -136,7 +173,7 @@ class SigningQueue:
             job = self._wait(signer, None)
         return job
 
-    def _wait(self, signer: Signer, until: float | None) -> SigningJob | None:
+    def _wait(self, signer: Signer, until: float | None) -> Job | None:
         """Return a job that a signer may do; None at `until` (monotonic seconds), or when it is removed or excluded."""
         with self._changed:
             while not self._stopped and self._registry.usable(signer):
@@ -149,7 +186,7 @@ class SigningQueue:
                 self._changed.wait(left)
         return None
 
-    def may_sign(self, job: SigningJob, prepared: Prepared, signer: Signer) -> bool:
+    def may_sign(self, job: Job, prepared: Unsigned, signer: Signer) -> bool:
         """Wait until the intent of a job that a signer has taken is on the disk; False if the job is over."""
         permit = Permit()
         self._tell(SigningBegins(job, prepared, signer, permit))
@@ -159,15 +196,15 @@ class SigningQueue:
         """Tell that a signer is ready, before it takes a job."""
         self._tell(SignerReady(signer))
 
-    def signed(self, job: SigningJob, record: IssuedRecord, signer: Signer, before: SignatureCounter | None) -> None:
-        """Hand on the record of a job, and where the signer's counter stood before it."""
-        self._tell(Signed(job, record, signer, before))
+    def signed(self, job: Job, result: Result, signer: Signer, before: SignatureCounter | None) -> None:
+        """Hand on the result of a job, and where the signer's counter stood before it."""
+        self._tell(Signed(job, result, signer, before))
 
-    def failed(self, job: SigningJob, reason: str, signed: bool | None) -> None:
+    def failed(self, job: Job, reason: str, signed: bool | None) -> None:
         """Tell that a signer failed while it signed; the job is given back when that is recorded."""
         self._tell(SigningFailed(job, reason, signed))
 
-    def refuse(self, job: SigningJob, refusal: ErrorReply) -> None:
+    def refuse(self, job: Job, refusal: ErrorReply) -> None:
         """End a job that no signer can do."""
         self._tell(JobRefused(job, refusal))
 
@@ -184,11 +221,11 @@ class SigningQueue:
             self._jobs = self._possible(self._jobs)
             self._changed.notify_all()
 
-    def _possible(self, jobs: list[SigningJob]) -> list[SigningJob]:
+    def _possible(self, jobs: list[Job]) -> list[Job]:
         """Return the jobs that a signer can still do; the others are refused."""
         kept = []
         for job in jobs:
-            signers = self._registry.choose(job.request.signer_public_key, job.group)
+            signers = self._registry.choose(job.signer_public_key, job.group)
             if self._stopped:
                 self._tell(JobRefused(job, rejections.STOPPING))
             elif isinstance(signers, ErrorReply):
@@ -198,6 +235,6 @@ class SigningQueue:
         return kept
 
 
-def _may(signer: Signer, job: SigningJob) -> bool:
+def _may(signer: Signer, job: Job) -> bool:
     documents = signer.documents
-    return documents.signer_public_key == job.request.signer_public_key or documents.group == job.group
+    return documents.signer_public_key == job.signer_public_key or documents.group == job.group

@@ -1,4 +1,4 @@
-"""One thread for each slow signer: it takes jobs, signs, checks the certificate, and hands it on.
+"""One thread for each slow signer: it takes jobs, signs, checks what came out, and hands it on.
 
 Here a signer that fails is noticed.
 """
@@ -13,8 +13,7 @@ from typing import Final
 from atcaprov.errors import AtcaProvError, CertificateError, Code, TransportError
 from atcaprov.log import Log
 from provisioning_server import rejections
-from provisioning_server.issuing.issuance import finish, prepare
-from provisioning_server.issuing.signing_queue import SigningJob, SigningQueue
+from provisioning_server.issuing.signing_queue import Job, SigningQueue, signed_result
 from provisioning_server.log_names import label
 from provisioning_server.signers.registry import SignerRegistry
 from provisioning_server.signers.signer import Signer
@@ -55,9 +54,9 @@ class SigningThread:
         except Exception as error:  # without its thread a signer would only seem to be ready
             self._at_fault(error)
 
-    def _do(self, job: SigningJob) -> None:
+    def _do(self, job: Job) -> None:
         try:
-            prepared = prepare(self._signer, job.request.public_key, job.chip_serial, self._now())
+            prepared = job.prepare(self._signer, self._now())
         except Exception as error:  # this is not the signer's error: another signer could not do the job either
             self._log.error(f"A request failed: {_text(error)}")
             self._queue.refuse(job, rejections.INTERNAL)
@@ -66,7 +65,7 @@ class SigningThread:
             return
         was_low, before = self._signer.quota_low, self._signer.counter
         try:
-            record = finish(prepared, self._signer)
+            result = signed_result(prepared, self._signer)
         except Exception as error:  # a signer may raise anything; the others of its group go on
             self._at_fault(error)
             self._queue.failed(job, _text(error), _was_signed(error, counted=before is not None))
@@ -75,7 +74,7 @@ class SigningThread:
             self._used_up()
         elif self._signer.remaining in FEW_LEFT or self._signer.quota_low > was_low:
             self._log.warning(f"{self._name} can issue {self._signer.remaining} more.")
-        self._queue.signed(job, record, self._signer, before)
+        self._queue.signed(job, result, self._signer, before)
 
     def _at_fault(self, error: Exception) -> None:
         if isinstance(error, TransportError):
