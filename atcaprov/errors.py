@@ -54,6 +54,7 @@ class Code(enum.StrEnum):
     CERTINFO_INVALID = "certinfo-invalid"
     DEFINITION_INVALID = "definition-invalid"
     CRL_SIGN_MISSING = "crl-sign-missing"
+    PROFILE_INVALID = "profile-invalid"
     KEY_FILE_INVALID = "key-file-invalid"
     PASSWORD_WRONG = "password-wrong"  # noqa: S105 - a code, not a password
     PASSWORD_SCHEME = "password-scheme"  # noqa: S105 - a code, not a password

@@ -20,6 +20,7 @@ from atcaprov.program.log_output import logged_on_stderr
         "emulator": "atcaprov.cli.emulator",
         "import": "atcaprov.cli.import_certificate",
         "import-key": "atcaprov.cli.import_private_key",
+        "profile": "atcaprov.cli.profile",
         "request": "atcaprov.cli.request",
         "udev-rule": "atcaprov.cli.udev_rule",
     },

@@ -9,9 +9,18 @@ from atcaprov.chip.memory_map import SLOT_COUNT
 from atcaprov.errors import Code, UsageError
 
 
-def field_error(path: str, problem: str, advice: str = "") -> UsageError:
+class ZoneFieldError(UsageError):
+    """A key of a configuration zone in TOML, such as `slots.3.write`, breaks a rule."""
+
+    def __init__(self, path: str, problem: str, advice: str) -> None:
+        super().__init__(f"{path}: {problem}", advice=advice, code=Code.CONFIG_ZONE_INVALID)
+        self.path = path
+        self.problem = problem
+
+
+def field_error(path: str, problem: str, advice: str = "") -> ZoneFieldError:
     """Return the error of one key, such as `slots.3.write`."""
-    return UsageError(f"{path}: {problem}", advice=advice, code=Code.CONFIG_ZONE_INVALID)
+    return ZoneFieldError(path, problem, advice)
 
 
 class NamedFields:

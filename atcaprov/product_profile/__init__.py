@@ -1,1 +1,1 @@
-"""What a product is: its profile as data, for server, signer utility and client."""
+"""What one product needs, as data: its chip, its certificate, who signs it; for server, signer utility and client."""

@@ -19,7 +19,7 @@ from atcaprov.certs.definitions.document import MAX_ELEMENTS
 from atcaprov.certs.descriptions import subject
 from atcaprov.certs.descriptions.extensions import ExtensionsDescription, read_extensions
 from atcaprov.certs.descriptions.subject_alt_name import SubjectAltNameDescription, read_subject_alt_name
-from atcaprov.certs.document_reader import Document
+from atcaprov.certs.document_reader import Document, Fault
 from atcaprov.certs.serial_number import FIXED_SIZES, SerialSource
 from atcaprov.certs.unit_rule import UnitRule
 from atcaprov.chip.memory_map import SLOT_COUNT, SLOT_SIZES
@@ -70,14 +70,17 @@ class CertificateDescription:
         return cls.from_document(_parse(text))
 
     @classmethod
-    def from_document(cls, contents: object) -> Self:
-        """Read a map with the keys and values of the TOML text; raises UsageError (definition-invalid)."""
-        document = Document(contents, fault=_fault)
+    def from_document(cls, contents: object, fault: Fault | None = None) -> Self:
+        """Read a map with the keys and values of the TOML text.
+
+        Raises UsageError (definition-invalid), or what `fault` returns for the key at fault and the broken rule.
+        """
+        document = Document(contents, fault=fault or _fault)
         role = document.text("role", 6)
         if role == "root":
             return cls._root(document)
         if role not in ("signer", "device"):
-            raise _fault("role", "must be root, signer or device")
+            raise document.fault("role", "must be root, signer or device")
         return cls._issued(document, "signer" if role == "signer" else "device")
 
     @classmethod
