@@ -42,6 +42,7 @@ from signer_module.commands.password_options import DESCRIPTOR
     modules={
         "audit": "provisioning_server.commands.audit.group",
         "ledger": "provisioning_server.commands.ledger.group",
+        "reload": "provisioning_server.commands.reload",
         "status": "provisioning_server.commands.status",
     },
     invoke_without_command=True,

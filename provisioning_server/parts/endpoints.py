@@ -1,0 +1,74 @@
+"""Where others reach the server: the port for clients, the web page, the control channel of commands."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from atcaprov.errors import Code, UsageError
+from atcaprov.missing_packages import extra_command
+from atcaprov.web.login_links import ConsoleLinks, LinkFile
+from provisioning_server.control.reload import Reload
+from provisioning_server.control.server import ControlServer
+from provisioning_server.parts.context import ServerContext
+from provisioning_server.parts.health_parts import HealthParts
+from provisioning_server.parts.issuing_parts import IssuingParts
+from provisioning_server.parts.signer_parts import SignerParts
+from provisioning_server.server_status import ServerStatus, StatusSources
+from provisioning_server.transport.listener import Listener
+
+if TYPE_CHECKING:
+    from provisioning_server.web.page import WebPage
+
+
+class Endpoints:
+    """Builds them, on the running loop; raises UsageError when the page is wanted and cannot be made."""
+
+    def __init__(
+        self, context: ServerContext, issuing: IssuingParts, signers: SignerParts, health: HealthParts
+    ) -> None:
+        self._context = context
+        self._page = _web_page(context, signers, health)
+        self._listener = Listener(context.settings.limits, issuing.worker.submit, context.log)
+        self._control = ControlServer(context.folder.path, context.log)
+        self.reload = Reload(context.log)
+        sources = StatusSources(context.signers, context.ledger, health.health, lambda: self._listener.clients)
+        self._status = ServerStatus(sources, context.now)
+        self._control.handle("status", self._status.answer)
+        self._control.handle("reload", self.reload.answer)
+
+    async def start(self) -> None:
+        """Open them all; raises AtcaProvError."""
+        log, settings, status = self._context.log, self._context.settings, self._status
+        await self._control.start()
+        if self._page is not None:
+            status.web = await self._page.start()
+            log.info(f"Web page at {status.web}.")
+        status.addresses = await self._listener.start(settings.bind, settings.port)
+        for address in status.addresses:
+            log.info(f"Server listening on {address}.")
+
+    async def stop_requests(self) -> None:
+        """Accept nothing more from clients and browsers; open requests get their replies."""
+        await asyncio.gather(self._listener.stop(), *([self._page.stop()] if self._page is not None else []))
+
+    async def stop_commands(self) -> None:
+        """Accept no more commands; open ones end."""
+        await self._control.stop()
+
+
+def _web_page(context: ServerContext, signers: SignerParts, health: HealthParts) -> WebPage | None:
+    """Return the page, if it is wanted, which does not listen yet; raises UsageError."""
+    address, log = context.settings.web, context.log
+    if address is None:
+        return None
+    links = LinkFile(context.folder.path, log) if context.console is None else ConsoleLinks(log.say)
+    try:
+        from provisioning_server.web.page import WebPage  # a server without the page needs no packages for it
+    except ImportError as error:
+        raise UsageError(
+            f"The web page needs the Python package {error.name}, which is missing.",
+            advice=f"Install it: {extra_command('web')}",
+            code=Code.LIBRARY_MISSING,
+        ) from error
+    return WebPage(address, health.overview, signers.lifecycle.unlock_service, health.health, log, links)

@@ -1,0 +1,48 @@
+"""What decides on requests, signs and writes: the authority, its thread, and the threads of slow signers."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from provisioning_server.issuing.authority import Authority
+from provisioning_server.issuing.signing_queue import SigningQueue
+from provisioning_server.issuing.signing_thread import SigningThreads
+from provisioning_server.issuing.worker import IssuingWorker
+from provisioning_server.parts.context import ServerContext
+from provisioning_server.records.server_id import server_id
+
+
+@dataclass(frozen=True, slots=True)
+class IssuingParts:
+    """The queue of slow signers with its threads, and the thread that issues."""
+
+    queue: SigningQueue
+    threads: SigningThreads
+    worker: IssuingWorker
+
+
+def issuing_parts(context: ServerContext) -> IssuingParts:
+    """Build them, on the running loop; the thread that issues runs from here on. Raises AtcaProvError."""
+    queue = SigningQueue(context.signers, lambda event: worker.tell(event))
+    worker = IssuingWorker(_authority(context, queue), asyncio.get_running_loop(), context.fail)
+    return IssuingParts(queue, SigningThreads(context.signers, queue, context.log, context.now), worker)
+
+
+def _authority(context: ServerContext, queue: SigningQueue) -> Authority:
+    settings, keeper = context.settings, context.watch.keeper
+    return Authority(
+        context.signers,
+        context.ledger,
+        context.log,
+        context.now,
+        server=server_id(context.folder.path),
+        alone=settings.ledger is None,
+        slow_signers=queue,
+        listener=context.writer,
+        guard=context.watch.guard,
+        checkpoint=keeper.newest,
+        log_key=keeper.log_key,
+        allow_rekey=settings.allow_rekey,
+        zones=settings.config_zones,
+    )
