@@ -26,7 +26,7 @@ _SEPARATORS: Final = frozenset(":-. ")
 _HEX: Final = MappingProxyType({"upper": frozenset("0123456789ABCDEF"), "lower": frozenset("0123456789abcdef")})
 _ITEM: Final = re.compile(r"(?:\[((?:\\.|[^\]\\])+)\]|\\(.)|([^\[\](){}.*+?^$|\\]))(?:\{([0-9]{1,3})\})?", re.DOTALL)
 _RANGE: Final = re.compile(r"(\\.|[^\\])-(\\.|[^\\])|(\\.|[^\\])", re.DOTALL)
-_LONGEST_PATTERN: Final = 256
+LONGEST_PATTERN: Final = 256
 
 
 class UnitForm(enum.StrEnum):
@@ -152,7 +152,7 @@ class UnitRule:
         slot, offset = _place(table)
         rule = cls(
             form=UnitForm(form),
-            pattern=table.text("pattern", _LONGEST_PATTERN) if is_text or table.has("pattern") else "",
+            pattern=table.text("pattern", LONGEST_PATTERN) if is_text or table.has("pattern") else "",
             slot=slot,
             offset=offset,
             case="upper" if is_text or not table.has("case") else _choice(table, "case", tuple(_HEX)),

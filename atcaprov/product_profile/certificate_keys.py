@@ -11,7 +11,8 @@ from typing import Final
 from atcaprov.certs.dates import MAX_EXPIRE_YEARS
 from atcaprov.certs.descriptions.extensions import OBJECT_ID
 from atcaprov.certs.descriptions.subject import ATTRIBUTES
-from atcaprov.chip.memory_map import SLOT_COUNT
+from atcaprov.certs.unit_rule import LONGEST_PATTERN, LONGEST_UNIT, UnitForm
+from atcaprov.chip.memory_map import SLOT_COUNT, SLOT_SIZES
 from atcaprov.product_profile.keys import Choice, Key, ListOf, Table, Text, Whole
 
 _LONGEST: Final = 200
@@ -82,5 +83,23 @@ CERTIFICATE: Final = Table(
         Key("extensions", _EXTENSIONS, "Extensions of the certificate", needed=True),
         Key("subject_alt_name", _ALTERNATIVE_NAMES, "Subject alternative names, one of each kind", default="none"),
         Key("slots", _SLOTS, "Where the chip keeps its parts", needed=True),
+    )
+)
+
+UNIT: Final = Table(
+    (
+        Key("form", Choice(tuple(map(str, UnitForm))), "Text, or an address of 6 or 8 bytes", needed=True),
+        Key(
+            "pattern",
+            Text(LONGEST_PATTERN),
+            "Regular expression of characters, classes such as `[A-Z0-9]` and counts such as `{8}`; text needs one",
+            default="any address",
+        ),
+        Key("length", Whole(1, LONGEST_UNIT), "Characters of a name", default="as the pattern has it"),
+        Key("zone", Choice(("data", "otp")), "Where the chip keeps the name", default='"data"'),
+        Key("slot", Whole(0, SLOT_COUNT - 1), "Slot of the name, in the data zone"),
+        Key("offset", Whole(0, max(SLOT_SIZES) - 1), "Its first byte there, a multiple of 32", default="0"),
+        Key("case", Choice(("upper", "lower")), "Digits of an address in the certificate", default='"upper"'),
+        Key("separator", Choice(("", ":", "-")), "Between two digits of an address and the next", default="none"),
     )
 )

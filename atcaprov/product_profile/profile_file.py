@@ -9,6 +9,7 @@ from typing import Any, Final
 from atcaprov.bounded_reading import MalformedError, is_folder, parse_toml, paths_in, read_text
 from atcaprov.certs.certificate_files import read_certificate
 from atcaprov.certs.descriptions.description import CertificateDescription
+from atcaprov.certs.document_reader import Fault
 from atcaprov.certs.x509_layout import authority_layout
 from atcaprov.config_zone.defaults import DEFAULT_608A, DEFAULT_CERTIFICATE_SLOTS
 from atcaprov.config_zone.findings import Allow
@@ -107,21 +108,36 @@ class _LocatedToml:
 
 def _certificate(values: Mapping[str, Any], located: _LocatedToml) -> CertificateDescription:
     if "description" in values:
-        return _described(values["description"], located)
+        return _described(values, located)
     contents = {"role": "device"} | dict(located.contents["certificate"])
-    return CertificateDescription.from_document(contents, lambda key, rule: located.fault(f"certificate.{key}", rule))
+    return _with_unit(contents, values, lambda key, rule: located.fault(f"certificate.{key}", rule), located)
 
 
-def _described(name: str, located: _LocatedToml) -> CertificateDescription:
-    path = located.beside(name)
+def _described(values: Mapping[str, Any], located: _LocatedToml) -> CertificateDescription:
+    path = located.beside(values["description"])
     try:
         other = _LocatedToml(read_text(path, MAX_SIZE), path)
     except UsageError as error:
         raise located.refused("description", error.what, error.advice) from error
-    found = CertificateDescription.from_document(other.contents, other.fault)
+    if "unit" in values and "unit" in other.contents:
+        raise located.fault("unit", f"cannot stand beside the one of {path}: give one of them")
+    found = _with_unit(other.contents, values, other.fault, located)
     if found.role != "device":
         raise located.fault("description", f"names the description of a {found.role}; a device's is needed")
     return found
+
+
+def _with_unit(
+    contents: Mapping[str, Any], values: Mapping[str, Any], fault: Fault, located: _LocatedToml
+) -> CertificateDescription:
+    """Read a description to which the profile's [unit] table belongs, if it has one."""
+    if "unit" not in values:
+        return CertificateDescription.from_document(contents, fault)
+
+    def of_either(key: str, rule: str) -> AtcaProvError:
+        return located.fault(key, rule) if key.partition(".")[0] == "unit" else fault(key, rule)
+
+    return CertificateDescription.from_document({**contents, "unit": located.contents["unit"]}, of_either)
 
 
 def _chip(values: Mapping[str, Any], certificate: CertificateDescription, located: _LocatedToml) -> Profile:

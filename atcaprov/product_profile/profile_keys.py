@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from atcaprov.chip.memory_map import SLOT_COUNT
 from atcaprov.config_zone.findings import Allow
-from atcaprov.product_profile.certificate_keys import CERTIFICATE
+from atcaprov.product_profile.certificate_keys import CERTIFICATE, UNIT
 from atcaprov.product_profile.keys import Choice, Key, ListOf, OtherTable, Table, Text, Whole
 from atcaprov.provisioning.profile import DeliveredPart
 
@@ -103,6 +103,7 @@ PROFILE: Final = Table(
         Key("title", Text(200), "What the product is, for people", default="the name"),
         Key("description", _FILE, "Certificate description of the devices, a TOML file"),
         Key("certificate", CERTIFICATE, "The certificate description itself, in the place of a file"),
+        Key("unit", UNIT, "What `{unit}` in the certificate's names stands for", default="no name holds `{unit}`"),
         Key("chip", _CHIP, "The product's chip", default="a blank chip with the default configuration"),
         Key("signers", _SIGNERS, "Which signers may sign", default="every signer that issues this certificate"),
         Key("proof", _PROOF, "Proofs that the certified key is in the chip", default="proofs are optional"),

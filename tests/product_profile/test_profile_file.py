@@ -96,6 +96,23 @@ def test_preset_that_does_not_fit_is_refused_with_the_reason() -> None:
     assert caught.value.code == Code.PROFILE_INVALID
 
 
+UNIT = '[unit]\nform = "text"\npattern = "SN[0-9]{6}"\nslot = 8\n'
+
+
+def test_unit_rule_of_the_profile_belongs_to_its_certificate(tmp_path: Path) -> None:
+    text = replaced('"X {chip_serial}"', '"X {unit}"')
+    rule = profile_from_toml(f"{text}{UNIT}", FILE).certificate.unit
+    assert rule is not None
+    assert (rule.length, rule.slot) == (8, 8)
+    inside = (ROOT / "configs" / "certificates" / "device.toml").read_text().replace("{chip_serial}", "{unit}")
+    (tmp_path / "device.toml").write_text(inside)
+    outside = f'name = "x"\ndescription = "device.toml"\n{UNIT}'
+    assert profile_from_toml(outside, tmp_path / "p.toml").certificate.unit == rule
+    (tmp_path / "device.toml").write_text(f"{inside}\n{UNIT}")
+    assert profile_from_toml('name = "x"\ndescription = "device.toml"', tmp_path / "p.toml").certificate.unit == rule
+    assert "line 3: unit cannot stand beside the one of" in refusal(outside, tmp_path / "p.toml")
+
+
 REFUSED = [
     ('name = "x"', 'name = "x', "product.toml is not TOML: "),
     ('name = "x"', 'name = "x"\nnmae = "y"', "product.toml, line 2: nmae is not known; the keys here are name, title,"),

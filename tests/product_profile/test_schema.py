@@ -33,10 +33,12 @@ def test_presets_follow_the_schema(name: str) -> None:
 def test_template_shows_every_key_but_those_of_whole_other_files() -> None:
     """Each key stands in the template of the TLS client, in use or in a comment."""
     text = PRESETS["tls-client"].text
-    shown = set(re.findall(r"^#?([a-z_]+) = ", text, re.MULTILINE)) | set(re.findall(r"^\[(\w+)\]", text, re.MULTILINE))
+    shown = set(re.findall(r"^#?([a-z_]+) = ", text, re.MULTILINE)) | set(
+        re.findall(r"^#?\[(\w+)\]", text, re.MULTILINE)
+    )
     assert {key.name for key in PROFILE.keys} - shown <= {"description"}
     assert "description = " in text
-    uncommented = re.sub(r"^#([a-z_]+ = )", r"\1", text, flags=re.MULTILINE)
+    uncommented = re.sub(r"^#([a-z_]+ = |\[)", r"\1", text, flags=re.MULTILINE)
     VALIDATOR.validate(tomllib.loads(uncommented))
 
 

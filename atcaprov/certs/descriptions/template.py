@@ -15,6 +15,7 @@ from typing import Final
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from atcaprov.certs import dates
 from atcaprov.certs.compressed_form import COMPRESSED_SIZE
@@ -73,6 +74,32 @@ def device_definition(
     check_slots_differ(signer, description)
     issuer = signer.subject_name(signer_id=_SIGNER_ID_MARK)
     return _definition(description, issuer, at, issuer_definition=signer.name)
+
+
+def definition_below(
+    description: CertificateDescription, signer_certificate: bytes, *, issuer_definition: str, at: datetime
+) -> CertificateDefinition:
+    """Return the definition of device certificates that a signer issues of which only the certificate (DER) is known.
+
+    Its common name ends in the signer id. `issuer_definition` is the name of the signer's own definition. Raises
+    UsageError, CertificateError.
+    """
+    if description.role != "device":
+        raise _refused("a device definition needs the description of a device")
+    subject = x509.load_der_x509_certificate(signer_certificate).subject
+    return _definition(description, _without_signer_id(subject), at, issuer_definition=issuer_definition)
+
+
+def _without_signer_id(subject: x509.Name) -> x509.Name:
+    """Return a signer's name with the placeholder for its id, the encoding of each attribute kept."""
+
+    def placed(attribute: x509.NameAttribute[str | bytes]) -> x509.NameAttribute[str | bytes]:
+        if attribute.oid != NameOID.COMMON_NAME or not isinstance(attribute.value, str):
+            return attribute
+        value = attribute.value[: -len(_SIGNER_ID_MARK)] + _SIGNER_ID_MARK
+        return x509.NameAttribute(attribute.oid, value, attribute._type)
+
+    return x509.Name(x509.RelativeDistinguishedName(map(placed, rdn)) for rdn in subject.rdns)
 
 
 def check_slots_differ(signer: CertificateDescription, device: CertificateDescription) -> None:
