@@ -23,8 +23,10 @@ from atcaprov.program.process_hardening import harden_process
 from atcaprov.terminal.console import open_console
 from atcaprov.web.address import WebAddress
 from provisioning_server.audit.log_key import LogChip
-from provisioning_server.commands.parameter_types import Duration, LedgerUrl
+from provisioning_server.commands.parameter_types import Duration, LedgerUrl, RateLimit
 from provisioning_server.ledger.ledger_place import PostgresqlUrl
+from provisioning_server.orders.rate_limits import DEFAULT_RATE, DEFAULT_SERVER_RATE, RequestRates
+from provisioning_server.orders.rates import Rate
 from provisioning_server.passwords.given_passwords import credentials_folder, read_passwords
 from provisioning_server.program_log import ProgramLog
 from provisioning_server.records.data_folder import DataFolder
@@ -88,6 +90,17 @@ from signer_module.commands.password_options import DESCRIPTOR
     help="Allow an address that other computers reach, though the connection is neither secret nor authenticated.",
 )  # fmt: skip
 @click.option(
+    "--rate", metavar="N/UNIT", type=RateLimit(), default=str(DEFAULT_RATE),
+    help="How many certificates a station may ask for in a second (s), minute (m) or hour (h); none for no limit.",
+)  # fmt: skip
+@click.option(
+    "--server-rate",
+    metavar="N/UNIT",
+    type=RateLimit(),
+    default=str(DEFAULT_SERVER_RATE),
+    help="The same for all stations together.",
+)
+@click.option(
     "--password-file",
     metavar="FILE",
     type=click.Path(path_type=Path),
@@ -134,6 +147,8 @@ def command(
     bind: str,
     port: int,
     plain_network: bool,
+    rate: Rate | None,
+    server_rate: Rate | None,
     password_file: Path | None,
     password_fd: int | None,
     accept_clock: str | None,
@@ -159,6 +174,7 @@ def command(
         bind=bind,
         port=port,
         plain_network=plain_network,
+        rates=RequestRates(rate, server_rate),
         accept_clock=accept_clock,
         allow_rekey=allow_rekey,
         proof_within=proof_within,

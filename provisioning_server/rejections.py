@@ -90,6 +90,9 @@ DISK_FULL: Final = _rejected(
 INTERNAL: Final = _rejected(Code.INTERNAL, "Internal server error. See the server's program log.", False)
 STOPPING: Final = _rejected(Code.SERVER_STOPPING, "The server is stopping.", True)
 BUSY: Final = _rejected(Code.SERVER_BUSY, "The server has too many connections.", True)
+TOO_OFTEN: Final = _rejected(
+    Code.SERVER_BUSY, "The station asks more often than the server allows. Wait a moment, then try again.", True
+)
 OTHER_SERVER: Final = _rejected(
     Code.SERVER_BUSY, "Another server of the ledger is issuing for this chip or its key. Try again.", True
 )

@@ -15,6 +15,7 @@ from atcaprov.hal.registry import require_device_url
 from atcaprov.web.address import WebAddress, is_loopback
 from provisioning_server.audit.log_key import LogChip
 from provisioning_server.ledger.ledger_place import PostgresqlUrl
+from provisioning_server.orders.rate_limits import RequestRates
 from provisioning_server.passwords.given_passwords import GivenPassword
 from provisioning_server.transport.limits import ConnectionLimits
 
@@ -60,6 +61,8 @@ class Settings:
     log_chip: LogChip | None = None
     """The chip that signs the checkpoints; None: a key in the data folder does."""
     limits: ConnectionLimits = field(default_factory=ConnectionLimits)
+    rates: RequestRates = field(default_factory=RequestRates)
+    """How often stations may ask."""
 
     def __post_init__(self) -> None:
         if not (self.signer_folders or self.modules or self.module_folder or self.scan):

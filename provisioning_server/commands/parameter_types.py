@@ -1,4 +1,4 @@
-"""Values on the command line: serial numbers of certificates, moments, durations, and the URL of a ledger."""
+"""Values on the command line: serial numbers of certificates, moments, durations, rates, and the URL of a ledger."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Any, Final
 
 import click
 
+from atcaprov.errors import UsageError
 from provisioning_server.ledger.ledger_place import PostgresqlUrl
+from provisioning_server.orders.rates import Rate
 
 _SERIAL: Final = re.compile("(?:[0-9A-Fa-f]{2}){1,20}")
 """RFC 5280, 4.1.2.2: at most 20 bytes."""
@@ -61,6 +63,21 @@ class Duration(click.ParamType[timedelta]):
         if duration is None or duration > _LONGEST:
             self.fail(f"'{value}' is not a duration such as 30m, 24h or 7d.", param, ctx)
         return duration
+
+
+class RateLimit(click.ParamType[Rate | None]):
+    """A rate such as `60/m`, or `none`, which stands for no limit."""
+
+    name = "rate"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Rate | None:
+        """Return the rate; None for no limit."""
+        if value is None or isinstance(value, Rate) or value == "none":
+            return None if value == "none" else value
+        try:
+            return Rate.parse(str(value))
+        except UsageError as error:
+            self.fail(str(error), param, ctx)
 
 
 class LedgerUrl(click.ParamType[PostgresqlUrl]):

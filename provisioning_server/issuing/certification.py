@@ -41,6 +41,7 @@ from provisioning_server.issuing.signing_queue import (
 from provisioning_server.ledger.changes import NO_CERTIFICATE, GivenChallenge, Intent, Issued, Lost
 from provisioning_server.ledger.store import Ledger, StoredCertificate, TreeHead
 from provisioning_server.log_names import by_text, device_text
+from provisioning_server.orders.askers import asker_of
 from provisioning_server.records.signer_documents import SignerDocuments
 from provisioning_server.signers.registry import SignerRegistry
 from provisioning_server.signers.signer import Signer
@@ -209,7 +210,8 @@ class Certification:
         if quick is None:
             self._in_progress.begin(application)
             assert self._slow_signers is not None, "a slow signer without its thread"
-            self._slow_signers.put(SigningJob(request, chip_serial, self._rules.group(request)))
+            waits = asker_of(application.asked.station, application.asked.client)
+            self._slow_signers.put(SigningJob(request, chip_serial, self._rules.group(request), waits))
             return None
         prepared = prepare(quick, request.public_key, chip_serial, self._clock.now())
         self._in_progress.begin(application)

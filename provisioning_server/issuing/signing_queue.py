@@ -1,12 +1,14 @@
-"""The queue of jobs for slow signers: one for all, in the order in which the requests came.
+"""The queue of jobs for slow signers: one for all.
 
-A connection has one request open at a time, so first come, first served is fair to each station. A signer
-takes the first job that it may do: one that names it, or one of its group. A job that a signer could not do goes back
-to the head of the queue.
+Stations take turns, and the jobs of one are done in the order in which they came: a station with many connections waits
+behind itself, not the others behind it. A signer takes the first job that it may do: one that names it, or one of its
+group. A job that a signer could not do goes back to the head of the queue.
 """
 
 from __future__ import annotations
 
+import bisect
+import operator
 import threading
 import time
 from collections.abc import Callable
@@ -28,11 +30,15 @@ REST_AFTER_SECONDS: Final = 1.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SigningJob:
-    """A certificate to sign for a chip; `group` (32 bytes) if another signer than the named one may do it."""
+    """A certificate to sign for a chip; `group` (32 bytes) if another signer than the named one may do it.
+
+    `asker` names the station that waits for it; see `orders/askers`.
+    """
 
     request: CertificatesRequest
     chip_serial: bytes
     group: bytes | None
+    asker: str = ""
 
     @property
     def signer_public_key(self) -> bytes:
@@ -51,6 +57,7 @@ class CrlJob:
     signer_public_key: bytes
     build: Callable[[Signer, datetime], PendingCrl]
     group: bytes | None = None
+    asker: str = "the server"
 
     def prepare(self, signer: Signer, now: datetime) -> PendingCrl:
         """Build what the signer is to sign."""
@@ -140,6 +147,18 @@ JobEvent = SigningBegins | Signed | SigningFailed | JobRefused
 SignerEvent = JobEvent | SignerReady
 
 
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A job, and in which round it is due: a station has one job in each round."""
+
+    job: Job
+    round: int
+
+
+_FIRST: Final = 0
+_ROUND: Final = operator.attrgetter("round")
+
+
 class SigningQueue:
     """The queue. `tell` is called with what happens to each job, from any thread, and must return at once."""
 
@@ -149,21 +168,30 @@ class SigningQueue:
         self._rest_after = rest_after
         self._registry = registry
         self._tell = tell
-        self._jobs: list[Job] = []
+        self._waiting: list[_Waiting] = []
+        """In the order in which they are due."""
+        self._round = _FIRST
+        """That of the job that was taken last."""
+        self._last_rounds: dict[str, int] = {}
+        """Of stations, those of the jobs that they put last."""
         self._changed = threading.Condition()
         self._stopped = False
 
     def put(self, job: Job) -> None:
-        """Put a job into the queue."""
+        """Put a job into the queue: into the first round in which its station has none."""
         with self._changed:
-            self._jobs += self._possible([job])
-            self._changed.notify_all()
+            if self._is_possible(job):
+                due = max(self._round, self._last_rounds.get(job.asker, _FIRST)) + 1
+                self._last_rounds[job.asker] = due
+                bisect.insort(self._waiting, _Waiting(job, due), key=_ROUND)
+                self._changed.notify_all()
 
     def give_back(self, job: Job) -> None:
         """Put a job first in the queue: a signer took it and could not do it."""
         with self._changed:
-            self._jobs[:0] = self._possible([job])
-            self._changed.notify_all()
+            if self._is_possible(job):
+                self._waiting.insert(0, _Waiting(job, _FIRST))
+                self._changed.notify_all()
 
     def take(self, signer: Signer) -> Job | None:
         """Wait for a job that a signer may do, and let it rest while it waits; None when it is removed or excluded."""
@@ -177,14 +205,20 @@ class SigningQueue:
         """Return a job that a signer may do; None at `until` (monotonic seconds), or when it is removed or excluded."""
         with self._changed:
             while not self._stopped and self._registry.usable(signer):
-                for number, job in enumerate(self._jobs):
-                    if _may(signer, job):
-                        return self._jobs.pop(number)
+                for number, waiting in enumerate(self._waiting):
+                    if _may(signer, waiting.job):
+                        return self._take_out(number)
                 left = None if until is None else until - time.monotonic()
                 if left is not None and left <= 0:
                     break
                 self._changed.wait(left)
         return None
+
+    def _take_out(self, number: int) -> Job:
+        taken = self._waiting.pop(number)
+        self._round = max(self._round, taken.round)
+        self._last_rounds = {asker: last for asker, last in self._last_rounds.items() if last > self._round}
+        return taken.job
 
     def may_sign(self, job: Job, prepared: Unsigned, signer: Signer) -> bool:
         """Wait until the intent of a job that a signer has taken is on the disk; False if the job is over."""
@@ -211,28 +245,26 @@ class SigningQueue:
     def signers_changed(self) -> None:
         """Look again which signer may do which job: a signer was added, removed or excluded."""
         with self._changed:
-            self._jobs = self._possible(self._jobs)
+            self._waiting = [waiting for waiting in self._waiting if self._is_possible(waiting.job)]
             self._changed.notify_all()
 
     def stop(self) -> None:
         """Refuse all waiting jobs; every `take` ends."""
         with self._changed:
             self._stopped = True
-            self._jobs = self._possible(self._jobs)
+            self._waiting = [waiting for waiting in self._waiting if self._is_possible(waiting.job)]
             self._changed.notify_all()
 
-    def _possible(self, jobs: list[Job]) -> list[Job]:
-        """Return the jobs that a signer can still do; the others are refused."""
-        kept = []
-        for job in jobs:
-            signers = self._registry.choose(job.signer_public_key, job.group)
-            if self._stopped:
-                self._tell(JobRefused(job, rejections.STOPPING))
-            elif isinstance(signers, ErrorReply):
-                self._tell(JobRefused(job, signers))
-            else:
-                kept.append(job)
-        return kept
+    def _is_possible(self, job: Job) -> bool:
+        """Return whether a signer can still do a job; refuse it otherwise."""
+        signers = self._registry.choose(job.signer_public_key, job.group)
+        if self._stopped:
+            self._tell(JobRefused(job, rejections.STOPPING))
+        elif isinstance(signers, ErrorReply):
+            self._tell(JobRefused(job, signers))
+        else:
+            return True
+        return False
 
 
 def _may(signer: Signer, job: Job) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 from atcaprov.errors import Code, UsageError
@@ -10,6 +11,7 @@ from atcaprov.missing_packages import extra_command
 from atcaprov.web.login_links import ConsoleLinks, LinkFile
 from provisioning_server.control.reload import Reload
 from provisioning_server.control.server import ControlServer
+from provisioning_server.orders.rate_limits import RateLimits
 from provisioning_server.parts.context import ServerContext
 from provisioning_server.parts.health_parts import HealthParts
 from provisioning_server.parts.issuing_parts import IssuingParts
@@ -29,7 +31,8 @@ class Endpoints:
     ) -> None:
         self._context = context
         self._page = _web_page(context, signers, health)
-        self._listener = Listener(context.settings.limits, issuing.worker.submit, context.log)
+        self._rates = RateLimits(context.settings.rates, time.monotonic, context.log)
+        self._listener = Listener(context.settings.limits, self._rates, issuing.worker.submit, context.log)
         self._control = ControlServer(context.folder.path, context.log)
         self.reload = Reload(context.log)
         sources = StatusSources(context.signers, context.ledger, health.health, lambda: self._listener.clients)

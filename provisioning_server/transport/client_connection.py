@@ -43,8 +43,8 @@ class ConnectionOwner(Protocol):
     def closed(self, connection: ClientConnection, reason: str) -> None:
         """Remove a connection that ended; `reason` is empty if it ended cleanly."""
 
-    def submit(self, request: Request, deliver: Callable[[Reply], None], client: str) -> None:
-        """Queue a request of a client, named by its address; `deliver` gets the reply."""
+    def submit(self, request: Request, deliver: Callable[[Reply], None], client: str, station: str) -> None:
+        """Queue a request of a client, named by its address and station; `deliver` gets the reply."""
 
 
 class ClientConnection(asyncio.Protocol):
@@ -180,7 +180,7 @@ class ClientConnection(asyncio.Protocol):
                 self.deadline = self._first_message_by = NEVER
                 self._body_awaited = False
                 _LOG.debug("%s from %s.", type(event).__name__, self.peer)
-                self._owner.submit(event, self._reply, self.peer)
+                self._owner.submit(event, self._reply, self.peer, self.station)
             elif self._connection.mid_body and not self._body_awaited:
                 self._body_awaited = True
                 self.deadline = min(self._first_message_by, self._owner.now() + self._owner.limits.body_seconds)

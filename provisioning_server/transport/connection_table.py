@@ -9,11 +9,11 @@ reply, never gives way.
 
 from __future__ import annotations
 
-import ipaddress
 from collections import Counter
 from collections.abc import Iterator
 from typing import Generic, Protocol, TypeVar
 
+from provisioning_server.orders.askers import asker_of, computer
 from provisioning_server.transport.limits import ConnectionLimits
 
 _IPV6_PREFIX = 64
@@ -91,7 +91,7 @@ class ConnectionTable(Generic[AnyConnection]):
         """Take over which station a connection is of, now that its handshake is done; return as `admit`."""
         if not connection.station or connection not in self._connections:
             return True, None
-        holder = self._connections[connection] = _STATION + connection.station
+        holder = self._connections[connection] = asker_of(connection.station, "")
         if self._held()[holder] <= self._limits.of_one_station:
             return True, None
         gives_way = self._longest_idle(connection, {holder})
@@ -151,16 +151,3 @@ def _by_number(held: Counter[str]) -> list[set[str]]:
     for holder, number in held.items():
         groups.setdefault(number, set()).add(holder)
     return [groups[number] for number in sorted(groups, reverse=True)]
-
-
-def computer(host: str) -> str:
-    """Return one text for all addresses of a computer: with IPv6 it has very many."""
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return host
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped is not None:
-            return str(address.ipv4_mapped)
-        return str(ipaddress.ip_network((address, _IPV6_PREFIX), strict=False))
-    return str(address)

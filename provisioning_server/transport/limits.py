@@ -1,4 +1,4 @@
-"""The limits that protect the server from clients, each with its default. What is refused by rate: `orders/rates`."""
+"""The limits that protect the server from clients, each with its default. Rates: `orders/rate_limits`."""
 
 from __future__ import annotations
 
@@ -35,6 +35,8 @@ class ConnectionLimits:
     """Between two messages of a client that keeps its connection."""
     write_seconds: float = 30.0
     """For a client to take its reply."""
+    refusal_seconds: float = 0.25
+    """Until a station that asks too often is told so. Each connection waits for it, so a flood costs little."""
     linger_seconds: float = 2.0
     """For a client that was refused to read why, before the connection is cut."""
     stop_seconds: float = 10.0

@@ -13,6 +13,8 @@ from atcaprov.log import Log
 from atcaprov.wire.messages import ErrorReply
 from provisioning_server import rejections
 from provisioning_server.issuing.requests import Reply, Request
+from provisioning_server.orders.askers import asker_of
+from provisioning_server.orders.rate_limits import RateLimits
 from provisioning_server.transport.client_connection import ClientConnection, address_text
 from provisioning_server.transport.connection_table import ConnectionTable
 from provisioning_server.transport.limits import ConnectionLimits
@@ -23,18 +25,20 @@ _KEEP_ALIVE: Final = {"TCP_KEEPIDLE": 60, "TCP_KEEPALIVE": 60, "TCP_KEEPINTVL": 
 """Seconds of silence until the system asks a client for a sign of life (macOS has another name for them), between its
 questions, and their number."""
 
+Submit = Callable[[Request, Callable[[Reply], None], str, str], None]
+
 
 class Listener:
     """Accepts connections and owns them."""
 
-    def __init__(
-        self, limits: ConnectionLimits, submit: Callable[[Request, Callable[[Reply], None], str], None], log: Log
-    ) -> None:
+    def __init__(self, limits: ConnectionLimits, rates: RateLimits, submit: Submit, log: Log) -> None:
+        """`submit` takes a request, its reply's way back, the client's address and its station."""
         self.limits = limits
+        self._rates = rates
         self._submit = submit
         self._log = log
         self._loop = asyncio.get_running_loop()
-        self._read: list[tuple[Request, Callable[[Reply], None], str]] = []
+        self._read: list[tuple[Request, Callable[[Reply], None], str, str]] = []
         """Requests that are not passed on yet."""
         self._connections: ConnectionTable[ClientConnection] = ConnectionTable(limits)
         self._all_closed = asyncio.Event()
@@ -120,19 +124,24 @@ class Listener:
         else:
             self._log.info(f"Client {connection.peer} disconnected.")
 
-    def submit(self, request: Request, deliver: Callable[[Reply], None], client: str) -> None:
+    def submit(self, request: Request, deliver: Callable[[Reply], None], client: str, station: str) -> None:
         """Pass a request on, together with all others that the loop reads in the same round.
 
-        So the thread that issues is woken once, and does not compete with the loop while that reads.
+        So the thread that issues is woken once, and does not compete with the loop while that reads. A station that
+        asks too often is refused here, a moment later: it has one request open at a time, so it cannot flood the loop.
         """
-        self._read.append((request, deliver, client))
+        refusal = self._rates.refusal(request, asker_of(station, client))
+        if refusal is not None:
+            self._loop.call_later(self.limits.refusal_seconds, deliver, refusal)
+            return
+        self._read.append((request, deliver, client, station))
         if len(self._read) == 1:
             self._loop.call_soon(self._pass_on)
 
     def _pass_on(self) -> None:
         read, self._read = self._read, []
-        for request, deliver, client in read:
-            self._submit(request, deliver, client)
+        for each in read:
+            self._submit(*each)
 
     def _sweep(self) -> None:
         now = self.now()

@@ -108,7 +108,8 @@ def measured_server(folder: Path, *options: object) -> Iterator[MeasuredServer]:
     signer = _signer_in(folder / "signers")
     data = folder / "data"
     began = time.monotonic()
-    with counted_server(folder, "--signer", signer.path, "--data", data, *options) as server:
+    without_limits = ("--rate", "none", "--server-rate", "none")
+    with counted_server(folder, "--signer", signer.path, "--data", data, *without_limits, *options) as server:
         address = server.address()
         server.wait_for("ready.")
         took = time.monotonic() - began

@@ -203,6 +203,20 @@ def test_who_asked_and_for_which_part_is_recorded(signer: SignerFolder, tmp_path
     assert line[header.index("config_revision")] == request.config_zone[4:8].hex().upper()
 
 
+def test_rate_of_the_server_is_met_and_raised(signer: SignerFolder, tmp_path: Path) -> None:
+    replies = []
+    for rate in ("2/h", "none"):
+        options = ("--signer", signer.path, "--data", tmp_path, "--rate", "none", "--server-rate", rate)
+        with server_program(*options) as server:
+            with WireClient(server.address()) as client:
+                replies += [client.ask(_request(signer, number)) for number in range(1, 5)]
+            if rate != "none":
+                server.wait_for("Too many certificates asked for by the server's own computer: a request was refused.")
+            assert server.stop() == 0
+    refused = [reply.code if isinstance(reply, ErrorReply) else "" for reply in replies]
+    assert refused == ["", *[Code.SERVER_BUSY] * 3, *[""] * 4]
+
+
 @pytest.mark.parametrize(("changed", "code"), [(None, 0), (20, 8)])
 def test_station_for_another_product_is_refused_before_it_touches_a_chip(
     signer: SignerFolder, tmp_path: Path, changed: int | None, code: int

@@ -14,6 +14,7 @@ from atcaprov.web.roles import Role
 from atcaprov.wire.messages import ErrorReply
 from provisioning_server import rejections
 from provisioning_server.cli import command
+from provisioning_server.orders.rate_limits import DEFAULT_RATE, DEFAULT_SERVER_RATE
 from provisioning_server.passwords.wrong_password_pause import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS
 from provisioning_server.settings import DEFAULT_BIND, DEFAULT_PORT, default_data
 from provisioning_server.transport.limits import ConnectionLimits
@@ -21,6 +22,7 @@ from provisioning_server.web import login_pages, signer_pages
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 PAGE = (REFERENCE / "provisioning-server.md").read_text(encoding="utf-8")
+LIMITS_PAGE = (REFERENCE / "limits.md").read_text(encoding="utf-8")
 WIRE = (REFERENCE / "wire-protocol.md").read_text(encoding="utf-8")
 
 
@@ -87,14 +89,24 @@ def test_the_limits_are_those_of_the_code() -> None:
         f"Above {limits.refused} that are being told",
         f"no bound up to {limits.connections * 3 // 4} connections",
         f"an address that holds {limits.of_one_address} gets",
+        f"| connections of one station | {limits.of_one_station};",
+        f"| {limits.handshakes}, and {limits.handshakes_of_one_address} of one address;",
+        f"| {limits.handshake_bytes // 1024} KiB |",
+        f"| the TLS handshake | {limits.handshake_seconds:.0f} seconds |",
         f"| first message after connecting | {limits.first_message_seconds:.0f} seconds |",
         f"| the header of a message, from its first byte to its last | {limits.header_seconds:.0f} seconds |",
         f"| the rest of the message | {limits.body_seconds:.0f} seconds |",
         f"| between two messages | {limits.idle_seconds / 3600:.0f} hours |",
         f"| a client that does not take its reply | {limits.write_seconds:.0f} seconds |",
+        f"| a client that was refused, to read why | {limits.linger_seconds:.0f} seconds |",
     ]
-    section = _section("Limits")
-    assert [text for text in expected if text not in section] == []
+    assert [text for text in expected if text not in LIMITS_PAGE] == []
+    assert limits.refusal_seconds == 0.25, "a quarter of a second, as the page says"
+
+
+def test_rates_of_the_page_are_the_defaults() -> None:
+    assert f"| `--rate N/UNIT` | `{DEFAULT_RATE}` |" in LIMITS_PAGE
+    assert f"| `--server-rate N/UNIT` | `{DEFAULT_SERVER_RATE}` |" in LIMITS_PAGE
 
 
 @pytest.mark.parametrize(

@@ -44,8 +44,8 @@ class FakeOwner:
     def closed(self, connection: ClientConnection, reason: str) -> None:
         self.reasons.append(reason)
 
-    def submit(self, request: Request, deliver: Callable[[Reply], None], client: str) -> None:
-        assert client == "127.0.0.1:40000"
+    def submit(self, request: Request, deliver: Callable[[Reply], None], client: str, station: str) -> None:
+        assert (client, station) == ("127.0.0.1:40000", "")
         self.open.append((request, deliver))
 
     def answer(self, reply: Reply) -> Request:

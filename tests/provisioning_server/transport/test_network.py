@@ -16,6 +16,8 @@ from atcaprov.provisioning.server_exchange import ask
 from atcaprov.wire.connection import Connection, Role
 from atcaprov.wire.framing import Header
 from atcaprov.wire.messages import CertificatesReply, CertificatesRequest, ErrorReply, SignerReply, SignerRequest
+from provisioning_server.orders.rate_limits import RequestRates
+from provisioning_server.orders.rates import Rate
 from provisioning_server.transport import listener
 from provisioning_server.transport.limits import ConnectionLimits
 from tests.support.in_memory_signer import MemorySigner, SigningKey
@@ -242,6 +244,21 @@ def test_records_have_enough_descriptors_under_a_low_default(tmp_path: Path) -> 
         server.process.terminate()
         drained.join()
     assert not any("too many" in line.lower() for line in server.lines)
+
+
+def test_flood_is_refused_with_the_time_to_wait_before_the_ledger_or_a_signer_sees_it(tmp_path: Path) -> None:
+    signer = MemorySigner()
+    limits = ConnectionLimits(refusal_seconds=0.0)
+    rates = RequestRates(None, Rate(3, 3600))
+    with running_server(signer, tmp_path, limits=limits, rates=rates) as address, WireClient(address) as flood:
+        replies = [flood.ask(request(signer, number)) for number in range(1, 51)]
+        assert isinstance(flood.ask(SignerRequest(signer.documents.signer_public_key)), SignerReply)
+    assert all(isinstance(reply, CertificatesReply) for reply in replies[:2])
+    refused = [reply for reply in replies if isinstance(reply, ErrorReply)]
+    assert len(refused) >= 47
+    assert {(reply.code, reply.retryable) for reply in refused} == {(Code.SERVER_BUSY, True)}
+    assert all(0 < reply.retry_after <= 3_600_000 for reply in refused)
+    assert signer.signatures == len(replies) - len(refused)
 
 
 def _eventually_served(address: ServerAddress) -> bool:
