@@ -78,6 +78,7 @@ class Code(enum.StrEnum):
     LIBRARY_MISSING = "library-missing"
     SERVER_UNREACHABLE = "server-unreachable"
     SERVER_DROPPED = "server-dropped"
+    SERVER_AWAITED = "server-awaited"
     PORT_IN_USE = "port-in-use"
     TLS_FAILED = "tls-failed"
     # ProtocolError

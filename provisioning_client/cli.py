@@ -73,8 +73,7 @@ def command(context: click.Context, options: RunOptions, dry_run: bool, log_leve
         spool = ReportSpool(options.reports, cert_info.root_public_key)
         room = DiskRoom(options.trace, options.reports)
         functions = ClientFunctions(
-            options.host,
-            options.port,
+            options.servers(),
             output,
             room,
             spool,
@@ -112,8 +111,7 @@ def _read_cert_info(output: Output, options: RunOptions) -> CertInfo:
 
 
 def _connect(output: Output, functions: ClientFunctions, provisioner: Provisioner, boards: int) -> None:
-    with _step(output, f"Connecting to {functions.host}:{functions.port}"):
-        functions.connect()
+    with _step(output, f"Connecting to {', '.join(functions.servers)}"):
         provisioner.prepare(boards)
 
 

@@ -19,7 +19,7 @@ from atcaprov import durable_files
 from atcaprov.bounded_reading import MalformedError, parse_json, paths_in, read_bytes, status
 from atcaprov.errors import AtcaProvError, CertificateError, Code, UsageError
 from atcaprov.file_lock import try_lock
-from atcaprov.transparency.ledger_checkpoint import LedgerCheckpoint, LogOrigin, Relation
+from atcaprov.transparency.ledger_checkpoint import LedgerCheckpoint, LedgerIdentity, LogOrigin, Relation
 from atcaprov.transparency.verifier_keys import VerifierKey
 
 _MODE: Final = 0o600
@@ -91,6 +91,15 @@ class KnownCheckpoints:
     def disconnected(self) -> None:
         """Note that the next answer may come from another server, or from one of an older version."""
         self._of_server = None
+
+    def ledger(self) -> LedgerIdentity | None:
+        """Return the ledger that the server was on, if it has sent checkpoints of one and no other; raises nothing."""
+        with contextlib.suppress(AtcaProvError, OSError):
+            kept = [_decoded(path, read_bytes(path, _SIZE_MAX)) for path in paths_in(self._folder, "*.json")]
+            known = [each for each in kept if self._server in each.servers]
+            if len(known) == 1:
+                return LedgerIdentity(known[0].newest.origin.ledger_id, known[0].key.public_key)
+        return None
 
     def seen(self, note: bytes, log_key: bytes) -> None:
         """Take what a server sent about its log before a chip is touched, both empty from an older one, and keep it.

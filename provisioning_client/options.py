@@ -25,6 +25,7 @@ from atcaprov.hal.registry import require_device_url
 from atcaprov.provisioning.profile import DeliveredPart, Profile
 from atcaprov.provisioning.tcp_client import DEFAULT_HOST, DEFAULT_PORT
 from atcaprov.transparency.verifier_keys import VerifierKey
+from atcaprov.wire.server_place import ServerPlace
 
 BLANK_CHIP: Final = "emulator:"
 
@@ -94,6 +95,12 @@ _OPTIONS: Final = (
         show_default=True,
         type=click.IntRange(1, 65535),
         help="Its port.",
+    ),
+    click.option(
+        "--server",
+        metavar="HOST[:PORT]",
+        multiple=True,
+        help="Provisioning Server, instead of --host and --port; repeat it for several, the preferred one first.",
     ),
     click.option(
         "--device",
@@ -179,6 +186,7 @@ class RunOptions:
     replace_foreign_certificates: bool
     host: str
     port: int
+    server: tuple[str, ...]
     device: tuple[str, ...]
     lock_slot: tuple[int, ...]
     allow: tuple[str, ...]
@@ -256,6 +264,10 @@ class RunOptions:
             if self.config is not None and error.code == Code.CONFIG_ZONE_UNSAFE:
                 error.advice += f" 'atcaprov config check {self.config}' names the lines."
             raise
+
+    def servers(self) -> tuple[str, ...]:
+        """Return the servers, the preferred one first."""
+        return self.server or (str(ServerPlace(self.host, self.port)),)
 
     def pinned_log_key(self) -> VerifierKey | None:
         """Return the key that the server's log must have; raises UsageError (log-invalid)."""

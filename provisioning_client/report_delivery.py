@@ -10,6 +10,7 @@ from typing import Final
 
 from atcaprov.errors import AtcaProvError, Code, ServerRejected, UsageError
 from atcaprov.provisioning.board_report import Acknowledgement, BoardReport
+from atcaprov.provisioning.server_choice import in_order
 from atcaprov.provisioning.server_exchange import send_report
 from atcaprov.provisioning.tcp_client import REPORT_SECONDS, TcpClient
 from provisioning_client.output import Output
@@ -27,7 +28,7 @@ def _ignore(_: Acknowledgement) -> None:
 
 
 class ReportDelivery:
-    """Sends waiting reports over the connection of a client to one server."""
+    """Sends waiting reports over the connections of a client to its servers."""
 
     def __init__(
         self,
@@ -58,33 +59,71 @@ class ReportDelivery:
         except UsageError as error:
             self._output.warning(error)
             return
-        end = time.monotonic() + ROUND_SECONDS
-        for number, path in enumerate(waiting):
-            failure = self._deliver(path)
-            if failure is not None:
-                _LOG.info("%d reports wait: %s", len(waiting) - number, failure)
-                self._output.reports_wait(len(waiting) - number, failure)
-                return
-            if time.monotonic() >= end:
-                return
+        failed: dict[str, AtcaProvError] = {}
+        end, handled = time.monotonic() + ROUND_SECONDS, 0
+        for path in waiting:
+            handled += self._deliver(path, failed)
+            if time.monotonic() >= end or len(failed) >= len(self._functions.servers):
+                break
+        for failure in failed.values():
+            _LOG.info("%d reports wait: %s", len(waiting) - handled, failure)
+            self._output.reports_wait(len(waiting) - handled, failure)
+            return
 
-    def _deliver(self, path: Path) -> AtcaProvError | None:
-        """Send one report; return the error for which all others have to wait, too."""
+    def _deliver(self, path: Path, failed: dict[str, AtcaProvError]) -> bool:
+        """Send one report; return whether it needs no further try in this round.
+
+        `failed` gets the error for which it has to wait, under its server: others of that server wait as well.
+        """
         report = self._read(path)
         if report is None:
-            return None
+            return True
+        if report.server in failed:
+            return False
+        failure = self._handled(path, report)
+        if failure is not None:
+            failed[report.server] = failure
+        return failure is None
+
+    def _handled(self, path: Path, report: BoardReport) -> AtcaProvError | None:
+        """Send one report and take it out; return the error for which it has to wait."""
         try:
             with self._functions.limited_to(REPORT_SECONDS):
-                answer = send_report(self._functions, report)
+                answer = self._sent(report)
         except ServerRejected as error:
             return self._rejected(path, report, error)
         except AtcaProvError as error:
             return error
-        self._acknowledged(answer)
         self._take_out(path)
         _LOG.info("The server has recorded the report on chip %s.", report.serial_number.hex().upper())
         self._output.report_recorded(report, proven=answer.proven)
         return None
+
+    def _sent(self, report: BoardReport) -> Acknowledgement:
+        """Send a report to the server that issued the certificate; if that is away, to the others: one may be on its
+        ledger. Raises as `send_report`; the error of the first server if no other one takes it."""
+        functions, first_error = self._functions, None
+        before = functions.server
+        try:
+            for server in self._servers_for(report):
+                functions.use_server(server)
+                try:
+                    answer = send_report(functions, report)
+                    self._acknowledged(answer)
+                    return answer
+                except AtcaProvError as error:
+                    first_error = first_error or error
+                    if isinstance(error, ServerRejected) and error.code != Code.CHALLENGE_UNKNOWN:
+                        raise
+            assert first_error is not None, "there is always a server"
+            raise first_error
+        finally:
+            functions.use_server(before)
+
+    def _servers_for(self, report: BoardReport) -> tuple[str, ...]:
+        order = in_order(self._functions)
+        own = [server for server in order if server == report.server]
+        return *own, *(server for server in order if server not in own)
 
     def _take_out(self, path: Path) -> None:
         try:

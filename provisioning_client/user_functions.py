@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from atcaprov.errors import AtcaProvError
@@ -19,8 +20,7 @@ class ClientFunctions(CheckpointClient):
 
     def __init__(
         self,
-        host: str,
-        port: int,
+        servers: Iterable[str],
         output: Output,
         room: DiskRoom,
         spool: ReportSpool,
@@ -28,7 +28,7 @@ class ClientFunctions(CheckpointClient):
         checkpoints: Path | None = None,
         log_key: VerifierKey | None = None,
     ) -> None:
-        super().__init__(host, port, checkpoints, log_key)
+        super().__init__(servers, checkpoints, log_key)
         self._output = output
         self._room = room
         self._spool = spool

@@ -15,13 +15,7 @@ from atcaprov.diagnosis.finding import DiagnosticFinding, Weight
 from atcaprov.inspection.certificates.defined import IssuerDefinitions
 from atcaprov.inspection.snapshot import ChipSnapshot
 from atcaprov.provisioning.profile import Profile
-
-
-class ServerAddress(NamedTuple):
-    """Where a Provisioning Server should listen."""
-
-    host: str
-    port: int
+from atcaprov.wire.server_place import ServerPlace
 
 
 @dataclass(frozen=True)
@@ -29,7 +23,7 @@ class Subject:
     """What is examined, as the user named it; what is None was not named."""
 
     url: str | None = None
-    server: ServerAddress | None = None
+    server: ServerPlace | None = None
     cert_info: CertInfo | None = None
     profile: Profile | None = None
     """The product, if the chip has to be one; else any configuration is right."""

@@ -11,10 +11,11 @@ from atcaprov.diagnosis.examination import Examination, NotChecked, StepBlockedE
 from atcaprov.diagnosis.finding import FindingCode, Weight, finding, of_error
 from atcaprov.errors import AtcaProvError, ProtocolError, ServerRejected
 from atcaprov.inspection.certificates.defined import IssuerDefinitions
-from atcaprov.provisioning.checks import STATION_CHECKS, Check, CheckFinding, Outcome, chip_checks, findings
+from atcaprov.provisioning.checks import CheckFinding, Outcome, chip_checks, findings
 from atcaprov.provisioning.preflight import Preflight
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.server_exchange import ask
+from atcaprov.provisioning.station_checks import STATION_CHECKS, Check
 from atcaprov.provisioning.tcp_client import TcpClient
 from atcaprov.wire.messages import SignerReply, SignerRequest
 

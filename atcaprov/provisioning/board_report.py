@@ -13,6 +13,7 @@ from atcaprov.errors import Board, Code, ProtocolError, UsageError
 from atcaprov.wire.messages import CERTIFICATE_SIZE_MAX, ReportRequest
 
 FILE_SIZE_MAX: Final = 8 * 1024
+SERVER_SIZE_MAX: Final = 300
 _VERSION: Final = 1
 
 
@@ -31,11 +32,13 @@ class Acknowledgement:
 class BoardReport:
     """The report on one chip; `certificate` is its device certificate (DER).
 
-    It belongs to the server that sent the challenge, which records it once, however often it is sent.
+    It belongs to the server that sent the challenge, or another one on its ledger, which records it once, however often
+    it is sent. `server` names that server as the station reaches it; empty if that is unknown.
     """
 
     request: ReportRequest
     certificate: bytes
+    server: str = ""
 
     @property
     def serial_number(self) -> bytes:
@@ -64,6 +67,7 @@ class BoardReport:
             "version": _VERSION,
             "chip": self.serial_number.hex().upper(),
             "fate": self.request.fate,
+            "server": self.server,
             "report": base64.b64encode(request).decode(),
             "certificate": base64.b64encode(certificate).decode(),
             "sha256": _checksum(request, certificate),
@@ -84,7 +88,10 @@ class BoardReport:
             request, certificate = _octets(fields, "report"), _octets(fields, "certificate")
             if fields.get("sha256") != _checksum(request, certificate) or len(certificate) > CERTIFICATE_SIZE_MAX:
                 raise MalformedError("its checksum is wrong")
-            report = cls(ReportRequest.from_body(request), certificate)
+            server = fields.get("server", "")
+            if type(server) is not str or len(server) > SERVER_SIZE_MAX:
+                raise MalformedError("its server is not a short text")
+            report = cls(ReportRequest.from_body(request), certificate, server)
             if report.request.fate not in tuple(Board):
                 raise MalformedError("its fate is unknown")
         except (MalformedError, ProtocolError) as error:

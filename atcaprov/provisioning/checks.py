@@ -1,4 +1,4 @@
-"""The list of what is checked before stage 1, for every board: first the station and its server, then the chip.
+"""The list of what is checked of each chip before stage 1, after the station and its server (`station_checks`).
 
 What can be known before a chip is changed is checked here and not later. The run stops at the first check that fails;
 `findings` goes on and tells the result of each.
@@ -6,84 +6,24 @@ What can be known before a chip is changed is checked here and not later. The ru
 
 from __future__ import annotations
 
-import contextlib
 import enum
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 from atcaprov.config_zone.locks import locked_slots
 from atcaprov.device.zones import config_zone
 from atcaprov.device.zones.data_zone import DataZone
-from atcaprov.errors import AtcaProvError, Board
+from atcaprov.errors import AtcaProvError
 from atcaprov.inspection.genuine import prove_genuine
 from atcaprov.provisioning import signer_offer, trust_flex
-from atcaprov.provisioning.clock_check import require_agreeing, require_valid_now
 from atcaprov.provisioning.earlier_run import find_earlier_run
 from atcaprov.provisioning.finished_elsewhere import validate_as_issued
 from atcaprov.provisioning.preflight import Preflight
 from atcaprov.provisioning.profile import DeliveredPart, Profile
+from atcaprov.provisioning.station_checks import Check
 from atcaprov.provisioning.supported_parts import newer_silicon, require_608
-from atcaprov.provisioning.trial_certificates import require_issuable
 from atcaprov.provisioning.unknown_data import require_no_unknown_data
-
-
-class Check(NamedTuple):
-    """One check: a stable name, what it looks at in words, and a function that raises an AtcaProvError if it fails.
-
-    `needs` names the checks before it without whose success it makes no sense.
-    """
-
-    name: str
-    looks_at: str
-    require: Callable[[Preflight], None]
-    needs: tuple[str, ...] = ()
-
-
-def _station(flight: Preflight) -> None:
-    flight.functions.require_ready()
-
-
-def _signer(flight: Preflight) -> None:
-    """Set `offer`."""
-    flight.offer = signer_offer.ask_for_offer(
-        flight.functions, flight.cert_info, flight.profile, flight.expected_serial
-    )
-
-
-def _ledger(flight: Preflight) -> None:
-    """A server whose ledger is behind is shown that before it is refused, so that it stops as well."""
-    try:
-        flight.functions.ledger_seen(flight.offer.checkpoint, flight.offer.log_key)
-    except AtcaProvError:
-        with contextlib.suppress(AtcaProvError):
-            signer_offer.ask_for_offer(flight.functions, flight.cert_info, flight.profile)
-        raise
-
-
-def _signer_chain(flight: Preflight) -> None:
-    signer_offer.require_pinned_root(flight.offer, flight.cert_info, flight.profile)
-
-
-def _clocks(flight: Preflight) -> None:
-    require_agreeing(flight.offer.server_time)
-    require_valid_now(flight.offer.signer_certificate, "signer")
-
-
-def _product(flight: Preflight) -> None:
-    signer_offer.require_same_product(flight.offer, flight.cert_info)
-
-
-def _certificate_slots(flight: Preflight) -> None:
-    signer_offer.require_allowed_slots(flight.offer, flight.profile)
-
-
-def _certificates(flight: Preflight) -> None:
-    require_issuable(flight.offer, flight.cert_info, flight.profile)
-
-
-def _quota(flight: Preflight) -> None:
-    signer_offer.require_quota(flight.offer, flight.boards)
 
 
 def _part(flight: Preflight) -> None:
@@ -133,11 +73,11 @@ def _new_certificate(flight: Preflight) -> None:
     """
     if flight.issued is not None:
         return
-    offer = flight.offer
-    if offer.chip_serial and offer.chip_serial != flight.serial_number:
+    if flight.offer.chip_serial and flight.offer.chip_serial != flight.serial_number:
         flight.device.rest()  # a server takes longer than the chip's watchdog
-        offer = signer_offer.ask_for_offer(flight.functions, flight.cert_info, flight.profile, flight.serial_number)
-    signer_offer.require_new_key_accepted(offer)
+        flight.ask_for_offer(flight.serial_number)
+    for offer in flight.offers.values():
+        signer_offer.require_new_key_accepted(offer)
 
 
 def _own_certificates(flight: Preflight) -> None:
@@ -162,19 +102,6 @@ def _address(flight: Preflight) -> None:
         flight.next_url = url if url != flight.device.url else None
 
 
-_OFFER_CHECKS: Final = ("signer-chain", "clocks", "product", "certificate-slots")
-STATION_CHECKS: Final = (
-    Check("station", "the station is ready: there is room on its disks", _station),
-    Check("signer", "the server knows the signer, and it is ready", _signer),
-    Check("ledger", "the server's ledger is not older than this station knows it", _ledger, ("signer",)),
-    Check("signer-chain", "the pinned root certified the signer", _signer_chain, ("signer",)),
-    Check("clocks", "the clocks agree, and the signer certificate is valid now", _clocks, ("signer",)),
-    Check("product", "the signer is for this product", _product, ("signer",)),
-    Check("certificate-slots", "the certificates go where the product keeps them", _certificate_slots, ("signer",)),
-    Check("trial-certificates", "certificates can be issued, rebuilt and stored", _certificates, _OFFER_CHECKS),
-    Check("quota", "the signer's quota is enough for the batch", _quota, ("signer",)),
-)
-"""Before a chip is touched, at the start and again before each chip."""
 _GENUINE: Final = Check(
     "genuine",
     "the part proves that Microchip made it, or the server has certified its key",
@@ -220,16 +147,6 @@ def chip_checks(profile: Profile) -> tuple[Check, ...]:
     """Return the checks of the chips that a product is made of; a proof that is not demanded is none of them."""
     checks = TRUST_FLEX_CHECKS if profile.part is DeliveredPart.TFLXTLS else CHIP_CHECKS
     return tuple(check for check in checks if check is not _GENUINE or profile.require_genuine)
-
-
-def require_station(flight: Preflight) -> None:
-    """Make the checks that need no chip; raise the error of the first that fails. The board is untouched."""
-    try:
-        for check in STATION_CHECKS:
-            check.require(flight)
-    except AtcaProvError as error:
-        error.board = Board.UNTOUCHED
-        raise
 
 
 def require_chip(flight: Preflight) -> None:

@@ -6,10 +6,12 @@ from collections.abc import Collection
 from typing import Final
 
 from atcaprov.device.zones.key_slot import existing_public_key
-from atcaprov.errors import Code, ServerRejected
+from atcaprov.errors import AtcaProvError, Code, ServerRejected
 from atcaprov.provisioning.certificate_reply import ChipKey
 from atcaprov.provisioning.finished_elsewhere import judged
 from atcaprov.provisioning.preflight import Preflight
+from atcaprov.provisioning.server_choice import has_to_answer, in_order, is_away, stands_in
+from atcaprov.provisioning.station_checks import turn_to
 
 _DISOWNED: Final = frozenset({Code.NOT_ISSUED, Code.CHIP_HAS_OTHER_SIGNER, Code.CHIP_HAS_OTHER_KEY})
 """The server's codes for a chip that it has not certified for this station."""
@@ -45,11 +47,42 @@ def _holds_key(flight: Preflight, slot: int) -> bool:
 
 
 def was_certified(flight: Preflight, chip: ChipKey, disowned: Collection[str], answers: int) -> bool:
-    """Tell whether the server has issued certificates for the chip and its key, and set `issued` to them.
+    """Tell whether a server has issued certificates for the chip and its key; set `issued` to them, and use the server.
 
-    A new key destroys the old one, so the server must say `answers` times, with a code of `disowned`, that it has not.
-    Raises ServerRejected with any other code.
+    A new key destroys the old one, so each server must say `answers` times, with a code of `disowned`, that it has not.
+
+    Raises:
+        ServerRejected: one refused with any other code.
+        TransportError: one cannot be asked that may have certified the chip (SERVER_AWAITED).
     """
+    first, *others = in_order(flight.functions)
+    if _has_issued(flight, chip, disowned, answers):
+        return True
+    answered, silent = {first}, dict[str, AtcaProvError]()
+    for server in others:
+        try:
+            turn_to(flight, server)
+        except AtcaProvError as error:
+            silent[server] = error
+            continue
+        try:
+            if _has_issued(flight, chip, disowned, answers):
+                return True
+        except AtcaProvError as error:
+            if not is_away(error):
+                raise
+            silent[server] = error
+        else:
+            answered.add(server)
+    flight.turn_back_to(first)
+    for server, failure in silent.items():
+        if not stands_in(flight, server, failure, answered):
+            raise has_to_answer(server, failure)
+    return False
+
+
+def _has_issued(flight: Preflight, chip: ChipKey, disowned: Collection[str], answers: int) -> bool:
+    """Ask the server in use; set `issued` if it has certified the chip and its key."""
     for _ in range(answers):
         try:
             flight.issued = flight.request(chip, existing_only=True)

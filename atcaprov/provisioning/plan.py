@@ -18,11 +18,12 @@ from atcaprov.device.zones.config_zone import i2c_address
 from atcaprov.device.zones.locked_data_zone import LockedDataZone
 from atcaprov.errors import AtcaProvError
 from atcaprov.inspection.snapshot import ChipSnapshot, read_identity, read_snapshot
-from atcaprov.provisioning.checks import STATION_CHECKS, CheckFinding, Outcome, chip_checks, findings
+from atcaprov.provisioning.checks import CheckFinding, Outcome, chip_checks, findings
 from atcaprov.provisioning.finished_elsewhere import validate_as_issued
 from atcaprov.provisioning.preflight import Preflight
 from atcaprov.provisioning.profile import DeliveredPart, Profile
 from atcaprov.provisioning.stage_plan import StagePlan, StageState, command_ms, stage_plans
+from atcaprov.provisioning.station_checks import STATION_CHECKS
 from atcaprov.provisioning.trial_run import TrialRun, TrialSituation, try_run
 from atcaprov.provisioning.trial_signer import TrialSigner
 from atcaprov.provisioning.trust_flex import outstanding

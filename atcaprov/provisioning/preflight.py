@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from atcaprov.certs.cert_info import CertInfo
 from atcaprov.chip.memory_map import serial_number
 from atcaprov.config_zone import locks
@@ -9,12 +11,14 @@ from atcaprov.device.device import Device
 from atcaprov.device.zones import config_zone
 from atcaprov.device.zones.data_zone import DataZone
 from atcaprov.errors import Board, CertificateError, Code, ProvisioningError
+from atcaprov.provisioning import signer_offer
 from atcaprov.provisioning.certificate_reply import ChipKey, IssuedCertificates, require_offered
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.server_exchange import ask
 from atcaprov.provisioning.signer_offer import SignerOffer
 from atcaprov.provisioning.user_functions import UserFunctions
 from atcaprov.provisioning.validation import PossessionProof
+from atcaprov.transparency.ledger_checkpoint import LedgerIdentity
 from atcaprov.wire.messages import CertificatesReply, CertificatesRequest
 
 
@@ -41,22 +45,31 @@ class Preflight:
         *,
         boards: int = 1,
         expected_serial: bytes = b"",
+        ledgers: dict[str, LedgerIdentity] | None = None,
     ) -> None:
         """`boards` is how many boards are to be provisioned by the signer that the server offers now.
 
-        `expected_serial` is the serial number (9 bytes) of the chip in the fixture, if it was read already.
+        `expected_serial` is the serial number (9 bytes) of the chip in the fixture, if it was read already. `ledgers`
+        are those that servers were on when they were asked last; it is kept up to date.
         """
         self.profile = profile
         self.cert_info = cert_info
         self.functions = functions
         self.boards = boards
         self.expected_serial = expected_serial
+        self.ledgers: Final = {} if ledgers is None else ledgers
+        self.offers: Final[dict[str, SignerOffer]] = {}
+        """The newest offer of each server that was asked for one."""
+        self.asked_server: str | None = None
+        """The server that was sent a request for a new certificate: it may have issued one, whatever came back."""
         self.chip: ChipKey | None = None
         """The chip with the key that the server has certified before."""
         self.issued: IssuedCertificates | None = None
         """What the server has issued for this chip before."""
         self.challenged: CertificatesReply | None = None
         """The newest reply of the server with a challenge, checked or not: it wants a report of this chip."""
+        self.challenged_by = ""
+        """The server that sent it."""
         self.proof: PossessionProof | None = None
         """What the chip signed in stage 10."""
         self.next_url: str | None = None
@@ -100,6 +113,23 @@ class Preflight:
         slots = {*self.offer.device_definition.write_slots, *self.offer.signer_definition.write_slots}
         return sorted(slots if self.issued is not None else {self.profile.device_key_slot, *slots})
 
+    def ask_for_offer(self, chip_serial: bytes) -> SignerOffer:
+        """Ask the server for its signer, for this chip (9 bytes; empty: unknown); raises as `ask_for_offer`."""
+        offer = signer_offer.ask_for_offer(self.functions, self.cert_info, self.profile, chip_serial)
+        self.offers[self.functions.server] = offer
+        if offer.ledger is not None:
+            self.ledgers[self.functions.server] = offer.ledger
+        return offer
+
+    def turn_back_to(self, server: str) -> None:
+        """Ask a server again that has made an offer before."""
+        self.functions.use_server(server)
+        self.offer = self.offers[server]
+
+    def ledger_of(self, server: str) -> LedgerIdentity | None:
+        """Return the ledger that a server was on when it was asked last; None if that is unknown."""
+        return self.ledgers.get(server) or self.functions.known_ledger(server)
+
     def request(self, chip: ChipKey, *, existing_only: bool) -> IssuedCertificates:
         """Ask the server for the chip's certificates and check them; with `existing_only` none are issued.
 
@@ -116,8 +146,8 @@ class Preflight:
             revision=int.from_bytes(self.revision, "big"),
         )
         self.device.rest()  # a server takes longer than the chip's watchdog
-        reply = ask(self.functions, request, CertificatesReply)
-        self.challenged = reply if reply.challenge else None
+        reply = ask(self.functions, request, CertificatesReply, lambda: self._is_sent(existing_only=existing_only))
+        self.challenged, self.challenged_by = reply if reply.challenge else None, self.functions.server
         require_offered(reply, self.offer, self.profile)
         try:
             return IssuedCertificates.checked(reply, chip, self.offer, self.cert_info, self.profile)
@@ -125,3 +155,7 @@ class Preflight:
             if error.code != Code.CLOCK_WRONG:
                 error.board = Board.SET_ASIDE  # a server gives the same again
             raise
+
+    def _is_sent(self, *, existing_only: bool) -> None:
+        if not existing_only:
+            self.asked_server = self.functions.server

@@ -14,14 +14,16 @@ from atcaprov.chip.memory_map import REVISION
 from atcaprov.device.device import Device
 from atcaprov.errors import AtcaProvError, Board, DeviceError
 from atcaprov.provisioning.board_report import BoardReport
-from atcaprov.provisioning.checks import require_chip, require_station
+from atcaprov.provisioning.checks import require_chip
 from atcaprov.provisioning.preflight import Preflight
 from atcaprov.provisioning.profile import DeliveredPart, Profile
 from atcaprov.provisioning.run import BLANK_STEPS, Run, Step
 from atcaprov.provisioning.run_outcome import RunOutcome
+from atcaprov.provisioning.station_checks import require_station
 from atcaprov.provisioning.trust_flex_run import TrustFlexRun, trust_flex_steps
 from atcaprov.provisioning.user_functions import UserFunctions
 from atcaprov.stages import Stage, StageStatus
+from atcaprov.transparency.ledger_checkpoint import LedgerIdentity
 
 _LOG: Final = logging.getLogger(__name__)
 _BEFORE_THE_LOCK: Final = (Stage.CONFIG_WRITE, Stage.CONFIG_LOCK)
@@ -67,6 +69,7 @@ class Provisioner:
         self._profile = profile
         self._cert_info = cert_info
         self._functions = functions
+        self._ledgers: dict[str, LedgerIdentity] = {}
 
     def prepare(self, boards: int = 1) -> None:
         """Make the checks that need no chip: errors of the station show up at its start.
@@ -80,7 +83,14 @@ class Provisioner:
 
     def _checked_station(self, boards: int = 1, chip_serial: bytes = b"") -> Preflight:
         """Return what the server offers now. It may have gone away or changed its signer since the last board."""
-        flight = Preflight(self._profile, self._cert_info, self._functions, boards=boards, expected_serial=chip_serial)
+        flight = Preflight(
+            self._profile,
+            self._cert_info,
+            self._functions,
+            boards=boards,
+            expected_serial=chip_serial,
+            ledgers=self._ledgers,
+        )
         require_station(flight)
         return flight
 

@@ -17,6 +17,7 @@ from atcaprov.device.zones.data_zone import DataZoneWriter, SlotWriter
 from atcaprov.errors import ProvisioningError
 from atcaprov.provisioning.certificate_reply import ChipKey
 from atcaprov.provisioning.finished_elsewhere import validate_as_issued
+from atcaprov.provisioning.new_certificates import ask_for_certificates
 from atcaprov.provisioning.preflight import Preflight
 from atcaprov.provisioning.stage_permits import PERMITS
 from atcaprov.stages import Stage
@@ -109,7 +110,8 @@ class Run:
     def request_certificates(self) -> None:
         """Stage 5."""
         assert self.chip is not None
-        self.issued = self._flight.request(self.chip, existing_only=False)
+        self.issued = ask_for_certificates(self._flight, self.chip)
+        self.offer = self._flight.offer
 
     def write_certificates(self) -> None:
         """Stage 6."""

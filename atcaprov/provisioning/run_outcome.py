@@ -53,7 +53,7 @@ class RunOutcome:
             contents_sha256=b"" if proof is None else proof.contents_sha256,
             code=code,
         )
-        return BoardReport(request, reply.device_certificate)
+        return BoardReport(request, reply.device_certificate, flight.challenged_by)
 
 
 def _fate(error: BaseException | None) -> tuple[Board, str]:

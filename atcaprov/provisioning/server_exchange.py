@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final, TypeVar
 
@@ -17,8 +18,16 @@ Reply = TypeVar("Reply")
 _LOG: Final = logging.getLogger(__name__)
 
 
-def ask(functions: UserFunctions, request: AnyMessage, reply_type: type[Reply]) -> Reply:
+def _nothing() -> None:
+    """Do nothing before a request is sent."""
+
+
+def ask(
+    functions: UserFunctions, request: AnyMessage, reply_type: type[Reply], sending: Callable[[], None] = _nothing
+) -> Reply:
     """Send `request`, with a number of its own, and return the server's reply of type `reply_type`.
+
+    `sending` is called when the server is connected, before it can have got any byte of the request.
 
     Raises:
         ServerRejected: the server answered with an error; `request_error` was called with it.
@@ -28,6 +37,7 @@ def ask(functions: UserFunctions, request: AnyMessage, reply_type: type[Reply]) 
     connection = Connection(Role.CLIENT)
     _LOG.debug("%s to the server.", type(request).__name__)
     functions.certreq_start()
+    sending()
     functions.certreq_send(connection.send(replace(request, request_number=1 + secrets.randbelow(REQUEST_NUMBER_MAX))))
     while (reply := connection.next_event()) is None:
         connection.receive_data(functions.certreq_recv(connection.bytes_wanted))

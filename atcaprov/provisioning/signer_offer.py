@@ -7,15 +7,17 @@ chip's configuration is permanently locked.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from atcaprov.certs.cert_info import CertInfo
 from atcaprov.certs.chain import verify_signer
 from atcaprov.certs.definitions.definition import CertificateDefinition
 from atcaprov.certs.x509_layout import certificate_layout
-from atcaprov.errors import Board, CertificateError, Code, ProvisioningError, ServerRejected
+from atcaprov.errors import Board, CertificateError, Code, ProvisioningError, ServerRejected, UsageError
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.server_exchange import ask
 from atcaprov.provisioning.user_functions import UserFunctions
+from atcaprov.transparency.ledger_checkpoint import LedgerIdentity
 from atcaprov.wire.messages import SignerReply, SignerRequest
 
 
@@ -38,6 +40,14 @@ class SignerOffer:
     chip_serial: bytes = b""
     checkpoint: bytes = b""
     log_key: bytes = b""
+
+    @cached_property
+    def ledger(self) -> LedgerIdentity | None:
+        """The ledger that the server is on, as its checkpoint proves; None if it sends none that is valid."""
+        try:
+            return LedgerIdentity.proved(self.checkpoint, self.log_key)
+        except UsageError:
+            return None
 
 
 def ask_for_offer(

@@ -8,6 +8,7 @@ from atcaprov.device.zones.data_zone import DataZoneWriter
 from atcaprov.errors import AtcaProvError
 from atcaprov.provisioning.board_report import BoardReport
 from atcaprov.stages import Stage, StageStatus
+from atcaprov.transparency.ledger_checkpoint import LedgerIdentity
 
 
 class UserFunctions(abc.ABC):
@@ -16,6 +17,26 @@ class UserFunctions(abc.ABC):
     The names are the guide's without their prefix `atcaprov_`. Where the guide returns 0 for success, these return
     normally; any exception ends the stage with ERROR and passes through `provision()` unchanged.
     """
+
+    @property
+    def servers(self) -> tuple[str, ...]:
+        """The servers that may be asked, by name, in the order of preference; one without a name if there is one."""
+        return ("",)
+
+    @property
+    def server(self) -> str:
+        """The one of `servers` that is asked now."""
+        return self.servers[0]
+
+    def use_server(self, server: str) -> None:  # noqa: B027 - there is one
+        """Ask this one of `servers` from now on."""
+
+    def known_ledger(self, server: str) -> LedgerIdentity | None:
+        """Return the ledger that a server was on when it was asked last, also before this program began, if known.
+
+        A server that cannot be asked now has certified no chip that another server of its ledger does not know.
+        """
+        return None
 
     def certreq_start(self) -> None:  # noqa: B027 - an open connection needs nothing
         """Get ready to talk to the Provisioning Server: connect, unless the connection is kept.

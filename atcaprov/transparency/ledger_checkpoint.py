@@ -38,6 +38,23 @@ class LogOrigin:
         return cls(bytes.fromhex(found[1]), int(found[2]))
 
 
+@dataclass(frozen=True, slots=True)
+class LedgerIdentity:
+    """Which ledger: its id (16 bytes), and the public key that signs its log, in every epoch."""
+
+    ledger_id: bytes
+    public_key: bytes
+
+    @classmethod
+    def proved(cls, note: bytes, log_key: bytes) -> Self:
+        """Return the ledger of a signed checkpoint, by the log key (text) that came with it.
+
+        Raises UsageError (LOG_INVALID, LOG_MISMATCH) if the note is not a checkpoint, or that key has not signed it.
+        """
+        key = VerifierKey.parse(log_key.decode("utf-8", "replace"))
+        return cls(LedgerCheckpoint.verified(note, key).origin.ledger_id, key.public_key)
+
+
 class Relation(enum.Enum):
     """How a checkpoint stands to another one that is known."""
 

@@ -18,6 +18,7 @@ import pytest
 from atcaprov import BoardReport, Device, Profile, Provisioned, Provisioner, Stage, StageStatus
 from atcaprov.wire.framing import HEADER_SIZE, Header
 from atcaprov.wire.messages import ErrorReply, MessageType, ReportReply, ReportRequest
+from atcaprov.wire.server_place import ServerPlace
 from provisioning_client.cli import command as provisioning_client
 from provisioning_client.console_output import ConsoleOutput
 from provisioning_client.disk_room import DiskRoom
@@ -116,20 +117,20 @@ class KillingFunctions(ClientFunctions):
 
     def __init__(self, server: ServerProgram, stage: Stage, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self._server = server
+        self._program = server
         self._stage = stage
 
     def notify(self, stage: Stage, status: StageStatus) -> None:
         if (stage, status) == (self._stage, StageStatus.START):
-            self._server.process.kill()
-            self._server.process.wait(PATIENCE)
+            self._program.process.kill()
+            self._program.process.wait(PATIENCE)
 
 
 def _provision(line: Line, server: ServerProgram, address: ServerAddress, stage: Stage) -> Provisioned:
     cert_info = line.signer.cert_info()
     spool = ReportSpool(line.folder / "reports", cert_info.root_public_key)
     output = ConsoleOutput(lambda _: None)
-    functions = KillingFunctions(server, stage, *address, output, DiskRoom(), spool)
+    functions = KillingFunctions(server, stage, [str(ServerPlace(*address))], output, DiskRoom(), spool)
     with closing(functions), Device(ScriptedHal()) as device:
         return Provisioner(Profile(), cert_info, functions).provision(device)
 

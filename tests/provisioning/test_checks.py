@@ -28,8 +28,9 @@ from atcaprov.device.zones.config_zone import lock_config, write_config
 from atcaprov.emulator.images import load_image
 from atcaprov.emulator.random_source import SeededRandom
 from atcaprov.emulator.trust_chain import root_certificate
-from atcaprov.provisioning.checks import CHIP_CHECKS, STATION_CHECKS, TRUST_FLEX_CHECKS, CheckFinding, Outcome, findings
+from atcaprov.provisioning.checks import CHIP_CHECKS, TRUST_FLEX_CHECKS, CheckFinding, Outcome, findings
 from atcaprov.provisioning.preflight import Preflight
+from atcaprov.provisioning.station_checks import STATION_CHECKS
 from atcaprov.wire.messages import SignerReply, SignerRequest
 from tests.support.chips_by_use import hal_of
 from tests.support.in_memory_server import InMemory, MemoryCa

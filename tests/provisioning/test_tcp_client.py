@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from atcaprov import Board, Code, TcpClient, TransportError
-from atcaprov.provisioning import tcp_client
+from atcaprov.provisioning import server_connection
 
 
 @contextmanager
@@ -66,7 +66,7 @@ def test_connection_that_the_server_closed_is_opened_again() -> None:
     with _server(once) as (port, connections):
         client = TcpClient("127.0.0.1", port)
         assert _ask(client, b"one") == b"one"
-        while not client._was_closed():
+        while not client._connection.was_closed():
             pass
         assert _ask(client, b"two") == b"two"
         client.close()
@@ -125,7 +125,7 @@ def test_a_server_that_resets() -> None:
 
 
 def test_a_silent_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("atcaprov.provisioning.tcp_client.EXCHANGE_SECONDS", 0.05)
+    monkeypatch.setattr("atcaprov.provisioning.server_connection.EXCHANGE_SECONDS", 0.05)
     with _server(_echo) as (port, _):
         client = TcpClient("127.0.0.1", port)
         client.certreq_start()
@@ -136,7 +136,7 @@ def test_a_silent_server(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_slow_server_ends_with_the_time_of_the_exchange(monkeypatch: pytest.MonkeyPatch) -> None:
     """A byte a second, on a clock of its own: each one comes in time, all of them together do not."""
     seconds = count()
-    monkeypatch.setattr(tcp_client, "time", SimpleNamespace(monotonic=lambda: float(next(seconds))))
+    monkeypatch.setattr(server_connection, "time", SimpleNamespace(monotonic=lambda: float(next(seconds))))
     with _server(_echo) as (port, connections):
         client = TcpClient("127.0.0.1", port)
         client.certreq_start()
@@ -144,7 +144,7 @@ def test_slow_server_ends_with_the_time_of_the_exchange(monkeypatch: pytest.Monk
         received: list[bytes] = []
         with pytest.raises(TransportError, match="no answer in time") as late:
             received.extend(client.certreq_recv(1) for _ in range(1000))
-        assert 0 < len(received) <= tcp_client.EXCHANGE_SECONDS
+        assert 0 < len(received) <= server_connection.EXCHANGE_SECONDS
         assert (late.value.code, late.value.board) == (Code.SERVER_DROPPED, Board.RETRY)
         assert _ask(client, b"again") == b"again"
         assert len(connections) == 2

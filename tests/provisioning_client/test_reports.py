@@ -17,8 +17,10 @@ from typing import Any
 import pytest
 
 from atcaprov import Board, BoardReport, Code, Device, Profile, Provisioner, Stage, StageStatus, TcpClient, UsageError
-from atcaprov.provisioning.tcp_client import EXCHANGE_SECONDS, REPORT_SECONDS
+from atcaprov.provisioning.server_connection import EXCHANGE_SECONDS
+from atcaprov.provisioning.tcp_client import REPORT_SECONDS
 from atcaprov.wire.messages import AnyMessage, ErrorReply, ReportReply, ReportRequest
+from atcaprov.wire.server_place import ServerPlace
 from provisioning_client import report_delivery, report_spool
 from provisioning_client.cli import command
 from provisioning_client.console_output import ConsoleOutput
@@ -326,7 +328,7 @@ def test_connection_that_is_not_answered_holds_no_board_up(station: Station, mon
         asked.append((place, timeout))
         raise TimeoutError
 
-    client.host = "name-that-takes-long.example"
+    client._connection.address = ServerPlace("name-that-takes-long.example", 1)
     with monkeypatch.context() as patch:
         patch.setattr(socket, "create_connection", unanswered)
         delivery.deliver()
@@ -509,7 +511,7 @@ def test_report_of_an_interrupted_run_is_kept(station: Station) -> None:
     hal = ScriptedHal()
     lines: list[str] = []
     output = ConsoleOutput(lines.append)
-    functions = ClientFunctions(*station.server.address, output, DiskRoom(), station.spool)
+    functions = ClientFunctions([str(ServerPlace(*station.server.address))], output, DiskRoom(), station.spool)
 
     def interrupted(packet: bytes) -> bytes:
         if Stage.DATA_LOCK.label in "".join(lines[-1:]):

@@ -16,11 +16,12 @@ from atcaprov.config_zone.zone_file import read_zone_file
 from atcaprov.diagnosis.candidate_texts import as_json as port_json
 from atcaprov.diagnosis.candidate_texts import described
 from atcaprov.diagnosis.doctor import examine
-from atcaprov.diagnosis.examination import Examination, ServerAddress, Subject
+from atcaprov.diagnosis.examination import Examination, Subject
 from atcaprov.diagnosis.finding import DiagnosticFinding
 from atcaprov.program.console_text import say
 from atcaprov.provisioning.profile import DeliveredPart, Profile
 from atcaprov.provisioning.tcp_client import DEFAULT_HOST, DEFAULT_PORT
+from atcaprov.wire.server_place import ServerPlace
 
 _PROBLEM: Final = 1
 
@@ -59,7 +60,7 @@ def command(
     cert_info = None if certinfo is None else CertInfo.parse(read_text(certinfo))
     server = None
     if host is not None or port is not None or cert_info is not None:
-        server = ServerAddress(host or DEFAULT_HOST, port or DEFAULT_PORT)
+        server = ServerPlace(host or DEFAULT_HOST, port or DEFAULT_PORT)
     examination = examine(Subject(device, server, cert_info, _profile(config, part, cert_info), trace))
     if as_json:
         say_json(_object(examination))
