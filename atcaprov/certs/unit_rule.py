@@ -203,13 +203,13 @@ def _positions(rule: UnitRule) -> tuple[frozenset[str], ...]:
     """Return the characters for each position of a name; ValueError says what is wrong with the pattern."""
     size = _ADDRESS_SIZES.get(rule.form)
     if size is None:
-        return _parsed(rule.pattern)
+        return pattern_positions(rule.pattern)
     digits, separator = _HEX[rule.case], frozenset(rule.separator)
     address = [digits, digits, *([separator] if separator else [])] * size
     positions = tuple(address[: 3 * size - 1] if separator else address)
     if not rule.pattern:
         return positions
-    parsed = _parsed(rule.pattern)
+    parsed = pattern_positions(rule.pattern)
     if len(parsed) != len(positions):
         raise ValueError(f"must give names of {len(positions)} characters, not {len(parsed)}")
     both = tuple(mine & of_address for mine, of_address in zip(parsed, positions, strict=True))
@@ -219,7 +219,8 @@ def _positions(rule: UnitRule) -> tuple[frozenset[str], ...]:
     return both
 
 
-def _parsed(pattern: str) -> tuple[frozenset[str], ...]:
+def pattern_positions(pattern: str) -> tuple[frozenset[str], ...]:
+    """Return the characters that a pattern allows at each position; ValueError says what is wrong with it."""
     positions: list[frozenset[str]] = []
     end = 0
     while end < len(pattern):
