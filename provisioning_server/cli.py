@@ -85,6 +85,12 @@ from signer_module.commands.password_options import DESCRIPTOR
     "--port", metavar="NUM", default=DEFAULT_PORT, type=click.IntRange(0, 65535),
     help="Port to listen on; 0 lets the system choose, the log says which.",
 )  # fmt: skip
+@click.option("--tls", is_flag=True, help="Take TLS connections of enrolled stations only.")
+@click.option(
+    "--tls-name", "tls_names", metavar="NAME/IP", envvar="PROVISIONING_SERVER_TLS_NAME", multiple=True,
+    show_default="name of the computer, --bind and those of loopback",
+    help="Name or address by which stations reach the server, for its certificate. Repeat it for several names.",
+)  # fmt: skip
 @click.option(
     "--plain-network", is_flag=True,
     help="Allow an address that other computers reach, though the connection is neither secret nor authenticated.",
@@ -146,6 +152,8 @@ def command(
     ledger: PostgresqlUrl | None,
     bind: str,
     port: int,
+    tls: bool,
+    tls_names: tuple[str, ...],
     plain_network: bool,
     rate: Rate | None,
     server_rate: Rate | None,
@@ -175,6 +183,8 @@ def command(
         port=port,
         plain_network=plain_network,
         rates=RequestRates(rate, server_rate),
+        tls=tls,
+        tls_names=tls_names,
         accept_clock=accept_clock,
         allow_rekey=allow_rekey,
         proof_within=proof_within,

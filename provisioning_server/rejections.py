@@ -99,6 +99,16 @@ OTHER_SERVER: Final = _rejected(
 NO_ENROLMENT: Final = _rejected(
     Code.UNEXPECTED_MESSAGE, "A station enrols over TLS, which this server does not serve.", False
 )
+STATION_MISSING: Final = _rejected(
+    Code.STATION_UNKNOWN,
+    "This connection shows no certificate of a station. Ask the supervisor for an enrolment token.",
+    False,
+)
+STATION_UNKNOWN: Final = _rejected(
+    Code.STATION_UNKNOWN,
+    "The server's ledger does not have this station's certificate. Ask the supervisor for an enrolment token.",
+    False,
+)
 GAVE_WAY: Final = _rejected(
     Code.SERVER_BUSY, "The server has too many connections, and this one was idle. Connect again.", True
 )
@@ -120,6 +130,18 @@ def other_configuration(differing: Sequence[int]) -> ErrorReply:
 def moment(time: datetime) -> str:
     """Return a moment in UTC as `2026-11-21 10:15 UTC`."""
     return f"{time:%Y-%m-%d %H:%M} UTC"
+
+
+def station_removed(name: str) -> ErrorReply:
+    """Return a rejection of a station that was removed."""
+    return _rejected(Code.STATION_REMOVED, f"The station {name} was removed. Call the supervisor.", False)
+
+
+def station_expired(name: str, begins: datetime, ends: datetime, now: datetime) -> ErrorReply:
+    """Return a rejection of a station whose certificate has ended, or has not begun by the server's clock."""
+    dates = f"is valid from {moment(begins)} to {moment(ends)}, and the server's clock says {moment(now)}"
+    advice = "Ask the supervisor for a token to renew it." if now > ends else "Call the supervisor."
+    return _rejected(Code.STATION_EXPIRED, f"The certificate of the station {name} {dates}. {advice}", False)
 
 
 def server_clock(now: datetime, what: str) -> ErrorReply:

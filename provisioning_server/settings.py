@@ -17,6 +17,7 @@ from provisioning_server.audit.log_key import LogChip
 from provisioning_server.ledger.ledger_place import PostgresqlUrl
 from provisioning_server.orders.rate_limits import RequestRates
 from provisioning_server.passwords.given_passwords import GivenPassword
+from provisioning_server.stations.server_names import require_server_name
 from provisioning_server.transport.limits import ConnectionLimits
 
 DEFAULT_PORT: Final = 11235
@@ -39,6 +40,9 @@ class Settings:
     bind: str = DEFAULT_BIND
     port: int = DEFAULT_PORT
     plain_network: bool = False
+    tls: bool = False
+    tls_names: tuple[str, ...] = ()
+    """Names and addresses by which stations reach the server; none: those of the computer."""
     allow_rekey: bool = False
     config_zones: tuple[bytes, ...] = ()
     """The configuration zones of the products; without one, any is served."""
@@ -79,10 +83,19 @@ class Settings:
             require_device_url(url)
         if self.module_folder is not None:
             _require_module_folder(self.module_folder)
-        if not self.plain_network and not is_loopback(self.bind):
+        self._require_safe_network()
+
+    def _require_safe_network(self) -> None:
+        if self.tls and self.plain_network:
+            raise UsageError("--tls and --plain-network exclude each other.", advice="Leave out --plain-network.")
+        if self.tls_names and not self.tls:
+            raise UsageError("--tls-name is for connections with TLS.", advice="Add --tls.")
+        for name in self.tls_names:
+            require_server_name(name)
+        if not self.plain_network and not self.tls and not is_loopback(self.bind):
             raise UsageError(
                 f"Plain TCP on {self.bind} can be read and changed by everyone on that network.",
-                advice="Bind to 127.0.0.1, or add --plain-network if the network is yours alone.",
+                advice="Add --tls, or bind to 127.0.0.1; add --plain-network if the network is yours alone.",
             )
 
 

@@ -12,6 +12,8 @@ from typing import Final
 
 from provisioning_server.records.data_folder import DataFolder
 from provisioning_server.settings import Settings
+from provisioning_server.stations import station_ca as stations
+from provisioning_server.stations.server_tls import SERVER_FILE
 from signer_module.on_files.root_folder import KEY_FILE
 from signer_module.password_rules import is_exposed
 
@@ -25,13 +27,14 @@ def permission_warnings(settings: Settings, folder: DataFolder) -> Iterator[str]
         return
     for path in folder.open_to_all():
         yield f"Every user of this computer may change files in {path}. Run: chmod o-w {quote(str(path))}"
-    for path in _keys(settings):
+    for path in _keys(settings, folder):
         with contextlib.suppress(OSError):  # a missing key is reported where it is needed
             if is_exposed(path):
                 yield f"Others may read or change the private key {path}. Run: chmod 600 {quote(str(path))}"
 
 
-def _keys(settings: Settings) -> Iterator[Path]:
+def _keys(settings: Settings, folder: DataFolder) -> Iterator[Path]:
+    yield from (folder.path / stations.FOLDER / name for name in (stations.CA_FILE, SERVER_FILE))
     yield from (signer / KEY_FILE for signer in settings.signer_folders)
     if settings.web is not None and settings.web.key is not None:
         yield settings.web.key

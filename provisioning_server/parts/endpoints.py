@@ -16,6 +16,7 @@ from provisioning_server.parts.context import ServerContext
 from provisioning_server.parts.health_parts import HealthParts
 from provisioning_server.parts.issuing_parts import IssuingParts
 from provisioning_server.parts.signer_parts import SignerParts
+from provisioning_server.parts.station_parts import admission
 from provisioning_server.server_status import ServerStatus, StatusSources
 from provisioning_server.transport.listener import Listener
 
@@ -32,7 +33,9 @@ class Endpoints:
         self._context = context
         self._page = _web_page(context, signers, health)
         self._rates = RateLimits(context.settings.rates, time.monotonic, context.log)
-        self._listener = Listener(context.settings.limits, self._rates, issuing.worker.submit, context.log)
+        self._listener = Listener(
+            context.settings.limits, self._rates, issuing.worker.submit, context.log, admission(context)
+        )
         self._control = ControlServer(context.folder.path, context.log)
         self.reload = Reload(context.log)
         sources = StatusSources(context.signers, context.ledger, health.health, lambda: self._listener.clients)

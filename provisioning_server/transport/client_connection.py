@@ -13,12 +13,13 @@ import math
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from atcaprov.errors import AtcaProvError, TransportError
+from atcaprov.errors import AtcaProvError, Code, TransportError
 from atcaprov.wire.connection import Closed, Connection, ConnectionState, Role
-from atcaprov.wire.messages import AnyRequest, ErrorReply
+from atcaprov.wire.messages import AnyRequest, EnrolRequest, ErrorReply
 from provisioning_server import rejections
 from provisioning_server.issuing.requests import Reply, Request
 from provisioning_server.rejections import rejection
+from provisioning_server.transport.channels import Channel, PlainChannel
 from provisioning_server.transport.limits import ConnectionLimits
 
 _LOG: Final = logging.getLogger(__name__)
@@ -33,6 +34,12 @@ class ConnectionOwner(Protocol):
 
     def now(self) -> float:
         """Return seconds on a monotonic clock."""
+
+    def new_channel(self) -> Channel:
+        """Return the way of a new connection: plain, or TLS."""
+
+    def admit(self, certificate: bytes) -> str | ErrorReply:
+        """Return the name of the station with a certificate, or why it may not ask; "" if everyone may."""
 
     def opened(self, connection: ClientConnection) -> ErrorReply | None:
         """Register a new connection; return a rejection if it may not stay."""
@@ -57,8 +64,12 @@ class ClientConnection(asyncio.Protocol):
         self.in_handshake = False
         self.deadline = NEVER
         self._owner = owner
+        self._channel: Channel = PlainChannel()
         self._connection = Connection(Role.SERVER)
         self._transport: asyncio.Transport | None = None
+        self._handshake_bytes = 0
+        self._refusal: tuple[ErrorReply, str] | None = None
+        """What is to be said as soon as the handshake is done."""
         self._stopping = False
         self._hung_up = False
         self._client_ended = False
@@ -71,7 +82,8 @@ class ClientConnection(asyncio.Protocol):
     @property
     def leaving(self) -> bool:
         """Return whether it was refused and stays open only to read the reason."""
-        return self._hung_up or self._transport is None or self._transport.is_closing()
+        closing = self._transport is None or self._transport.is_closing()
+        return self._hung_up or self._refusal is not None or closing
 
     @property
     def idle_since(self) -> float | None:
@@ -86,43 +98,62 @@ class ClientConnection(asyncio.Protocol):
         self._transport = transport
         self.peer = address_text(transport.get_extra_info("peername"))
         self.host = _host(transport.get_extra_info("peername"))
+        self._channel = self._owner.new_channel()
+        self.in_handshake = self._channel.in_handshake
+        limits = self._owner.limits
         self._idle_since = self._owner.now()
-        self.deadline = self._first_message_by = self._idle_since + self._owner.limits.first_message_seconds
+        self._first_message_by = self._idle_since + limits.first_message_seconds
+        self.deadline = self._first_message_by
+        if self.in_handshake:
+            self.deadline = min(self.deadline, self._idle_since + limits.handshake_seconds)
         refused = self._owner.opened(self)
         if refused is not None:
             self._refuse(refused, refused.message)
 
     def data_received(self, data: bytes) -> None:
         """Called by the loop."""
-        if self._hung_up:
+        if self._hung_up or self._transport is None:
             return
-        began = not self._connection.mid_message and self._connection.state is ConnectionState.IDLE
         try:
-            self._connection.receive_data(data)
+            received = self._channel.receive(data)
         except AtcaProvError as error:
-            self._refuse(rejection(error), str(error))
+            self._fail(error)
             return
-        if began:
-            self._await_header()
-        self._advance()
+        self._write(self._channel.outgoing())
+        if self.in_handshake and not self._handshake_done(len(data)):
+            return
+        if received:
+            self._take(received)
+        if self._channel.ended and not self._client_ended:
+            self.eof_received()
 
     def eof_received(self) -> bool:
         """Called by the loop when the client sends nothing more. An open request still gets its reply."""
         self._client_ended = True
         if self._hung_up:
             self._close("")
+        elif self.in_handshake:
+            self._close("The client closed the connection within the TLS handshake.")
         else:
             self._connection.receive_data(b"")
             self._advance()
         return True
 
     def pause_writing(self) -> None:
-        """Called by the loop when the client does not take what is sent."""
+        """Called by the loop when the client does not take what is sent.
+
+        With TLS it may not send either: whoever asks for key updates (RFC 8446, section 4.6.3) makes the server write.
+        """
         self._writing_paused = True
+        if self._transport is not None and not isinstance(self._channel, PlainChannel):
+            self._transport.pause_reading()
+            self.deadline = min(self.deadline, self._owner.now() + self._owner.limits.write_seconds)
 
     def resume_writing(self) -> None:
         """Called by the loop when the client takes data again."""
         self._writing_paused = False
+        if self._transport is not None and not isinstance(self._channel, PlainChannel):
+            self._transport.resume_reading()
         if self._connection.state is ConnectionState.IDLE:
             self.deadline = self._owner.now() + self._owner.limits.idle_seconds
             self._advance()
@@ -136,7 +167,9 @@ class ClientConnection(asyncio.Protocol):
         """Close because the client was too slow."""
         if self._transport is None:
             return
-        if self._writing_paused or self._hung_up or self._transport.is_closing():
+        if self.in_handshake:
+            self.cut(self._reason or "The TLS handshake took too long.")
+        elif self._writing_paused or self._hung_up or self._transport.is_closing():
             self._reason = self._reason or "The client does not take its reply."
             self._transport.abort()
         else:
@@ -163,6 +196,51 @@ class ClientConnection(asyncio.Protocol):
             self._refuse(rejections.STOPPING, "")
             self._close("")
 
+    def check_admission(self) -> None:
+        """Refuse the station if it was removed, also in the middle of a request."""
+        if self.station and isinstance(refused := self._owner.admit(self._channel.certificate), ErrorReply):
+            self._refuse(refused, refused.message)
+
+    def _handshake_done(self, received: int) -> bool:
+        """Return whether the handshake is done; take over which station it is, and refuse it if it may not stay."""
+        self._handshake_bytes += received
+        if self._channel.in_handshake:
+            if self._handshake_bytes > self._owner.limits.handshake_bytes:
+                self.cut("The client sent too much within the TLS handshake.")
+            return False
+        self.in_handshake = False
+        self.deadline = self._first_message_by
+        station = self._owner.admit(self._channel.certificate)
+        self.station = "" if isinstance(station, ErrorReply) else station
+        refused = self._owner.identified(self)
+        refusal, self._refusal = self._refusal or ((refused, refused.message) if refused is not None else None), None
+        if refusal is not None:
+            self._refuse(*refusal)
+        return not self._hung_up
+
+    def _fail(self, error: AtcaProvError) -> None:
+        """Close after an error of TLS; a client that does not know TLS gets a message without it."""
+        assert self._transport is not None
+        if error.code == Code.TLS_REQUIRED:
+            self._channel = PlainChannel()
+            self.in_handshake = False
+            self._refuse(rejection(error), str(error))
+            return
+        self._write(self._channel.outgoing())
+        self._hang_up(str(error))
+
+    def _take(self, received: bytes) -> None:
+        """Take bytes of messages."""
+        began = not self._connection.mid_message and self._connection.state is ConnectionState.IDLE
+        try:
+            self._connection.receive_data(received)
+        except AtcaProvError as error:
+            self._refuse(rejection(error), str(error))
+            return
+        if began:
+            self._await_header()
+        self._advance()
+
     def _advance(self) -> None:
         """Take the next request, if there is one and the last one is answered."""
         if self._transport is None or self._writing_paused or self._connection.state is not ConnectionState.IDLE:
@@ -180,10 +258,20 @@ class ClientConnection(asyncio.Protocol):
                 self.deadline = self._first_message_by = NEVER
                 self._body_awaited = False
                 _LOG.debug("%s from %s.", type(event).__name__, self.peer)
-                self._owner.submit(event, self._reply, self.peer, self.station)
+                self._submit(event)
             elif self._connection.mid_body and not self._body_awaited:
                 self._body_awaited = True
                 self.deadline = min(self._first_message_by, self._owner.now() + self._owner.limits.body_seconds)
+
+    def _submit(self, request: AnyRequest) -> None:
+        """Pass a request on, if its station may ask; whoever is not admitted may only ask to be enrolled."""
+        station = self._owner.admit(self._channel.certificate)
+        if isinstance(station, str):
+            self._owner.submit(request, self._reply, self.peer, station)
+        elif isinstance(request, EnrolRequest):
+            self._owner.submit(request, self._reply, self.peer, "")
+        else:
+            self._refuse(station, station.message)
 
     def _await_header(self) -> None:
         self.deadline = min(self._first_message_by, self._owner.now() + self._owner.limits.header_seconds)
@@ -194,7 +282,7 @@ class ClientConnection(asyncio.Protocol):
             return
         limits = self._owner.limits
         _LOG.debug("%s to %s.", type(reply).__name__, self.peer)
-        self._transport.write(self._connection.send(reply))
+        self._write(self._channel.send(self._connection.send(reply)))
         if self._stopping:
             self._close("")
             return
@@ -212,13 +300,23 @@ class ClientConnection(asyncio.Protocol):
         """
         if self._transport is None or self._hung_up or self._transport.is_closing():
             return
+        if self.in_handshake:
+            self._refusal = self._refusal or (reply, reason)
+            self.deadline = min(self.deadline, self._owner.now() + self._owner.limits.linger_seconds)
+            return
+        with contextlib.suppress(AtcaProvError):  # a reply that may not be sent now is left out
+            self._write(self._channel.send(self._connection.send(reply)))
+        self._hang_up(reason)
+
+    def _hang_up(self, reason: str) -> None:
+        """Send nothing more; what the client still sends is dropped for a while."""
+        assert self._transport is not None
         self._hung_up = True
         self._reason = reason
-        with contextlib.suppress(AtcaProvError):  # a reply that may not be sent now is left out
-            self._transport.write(self._connection.send(reply))
         if self._client_ended:
             self._close("")
             return
+        self._write(self._channel.end())
         if self._transport.can_write_eof():
             self._transport.write_eof()
         self.deadline = self._owner.now() + self._owner.limits.linger_seconds
@@ -227,7 +325,13 @@ class ClientConnection(asyncio.Protocol):
         self._reason = self._reason or reason
         self.deadline = self._owner.now() + self._owner.limits.write_seconds
         if self._transport is not None:
+            if not self._transport.is_closing():
+                self._write(self._channel.end())
             self._transport.close()
+
+    def _write(self, data: bytes) -> None:
+        if data and self._transport is not None:
+            self._transport.write(data)
 
 
 def _host(address: object) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+import ssl
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from atcaprov.errors import AtcaProvError, Code, TransportError, UsageError
 from atcaprov.log import Log
@@ -15,6 +16,7 @@ from provisioning_server import rejections
 from provisioning_server.issuing.requests import Reply, Request
 from provisioning_server.orders.askers import asker_of
 from provisioning_server.orders.rate_limits import RateLimits
+from provisioning_server.transport.channels import Channel, PlainChannel, TlsChannel
 from provisioning_server.transport.client_connection import ClientConnection, address_text
 from provisioning_server.transport.connection_table import ConnectionTable
 from provisioning_server.transport.limits import ConnectionLimits
@@ -28,13 +30,26 @@ questions, and their number."""
 Submit = Callable[[Request, Callable[[Reply], None], str, str], None]
 
 
-class Listener:
-    """Accepts connections and owns them."""
+class StationGate(Protocol):
+    """What decides on the connections of a server with TLS."""
 
-    def __init__(self, limits: ConnectionLimits, rates: RateLimits, submit: Submit, log: Log) -> None:
+    def context(self) -> ssl.SSLContext:
+        """Return the TLS context of a new connection."""
+
+    def admit(self, certificate: bytes) -> str | ErrorReply:
+        """Return the name of the station with a certificate (DER; empty: none was shown), or why it may not ask."""
+
+
+class Listener:
+    """Accepts connections and owns them. With a gate they are TLS, without one plain TCP."""
+
+    def __init__(
+        self, limits: ConnectionLimits, rates: RateLimits, submit: Submit, log: Log, gate: StationGate | None = None
+    ) -> None:
         """`submit` takes a request, its reply's way back, the client's address and its station."""
         self.limits = limits
         self._rates = rates
+        self._gate = gate
         self._submit = submit
         self._log = log
         self._loop = asyncio.get_running_loop()
@@ -86,6 +101,19 @@ class Listener:
     def now(self) -> float:
         """Return the time of the loop."""
         return self._loop.time()
+
+    def new_channel(self) -> Channel:
+        """Return the way of a new connection."""
+        return PlainChannel() if self._gate is None else TlsChannel(self._gate.context())
+
+    def admit(self, certificate: bytes) -> str | ErrorReply:
+        """Return the name of the station with a certificate, or why it may not ask; "" without TLS."""
+        return "" if self._gate is None else self._gate.admit(certificate)
+
+    def check_admissions(self) -> None:
+        """Close the connections of stations that are not admitted any more."""
+        for connection in list(self._connections):
+            connection.check_admission()
 
     def opened(self, connection: ClientConnection) -> ErrorReply | None:
         """Add a connection; refuse it, or close another one for it, if there are too many.

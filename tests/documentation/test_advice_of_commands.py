@@ -156,14 +156,18 @@ def test_server_is_started_where_it_can_listen_and_write(tmp_path: Path) -> None
         for wrong, advice in (
             (("--data", "/dev/null"), "Choose a folder that this user may write with --data."),
             (("--bind", "192.0.2.1", "--plain-network"), "Check --bind and --port."),
-            (("--bind", "192.0.2.1"), "Bind to 127.0.0.1, or add --plain-network if the network is yours alone."),
+            (
+                ("--bind", "192.0.2.1"),
+                "Add --tls, or bind to 127.0.0.1; add --plain-network if the network is yours alone.",
+            ),
             (("--port", taken), "or choose another port with --port."),
             (("--web", f"127.0.0.1:{taken}"), "Choose another port for the web page with --web."),
         ):
             with server_program("--signer", signer, "--data", tmp_path / "wrong", *wrong) as server:
                 assert server.finish() in (2, 3)
             assert advice in " ".join(server.errors.split())
-        right = ("--data", tmp_path / "right", "--bind", "127.0.0.1", "--port", "0", "--web", "127.0.0.1:0")
+        tls = ("--tls", "--tls-name", "line.example")
+        right = (*tls, "--data", tmp_path / "right", "--bind", "127.0.0.1", "--port", "0", "--web", "127.0.0.1:0")
         with server_program("--signer", signer, *right) as server:
             server.address()
             assert server.stop() == 0

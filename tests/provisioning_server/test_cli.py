@@ -100,6 +100,28 @@ def test_failed_start_says_why_and_exits(
     assert re.search(says, ended.out + ended.err), ended.err
 
 
+_NAME_ADVICE = "Give --tls-name as stations write it after --host, without a port."
+
+
+@pytest.mark.parametrize(
+    ("options", "advice"),
+    [
+        (["--tls", "--plain-network"], "Leave out --plain-network."),
+        (["--tls-name", "line.example"], "Add --tls."),
+        (
+            ["--tls", "--tls-name", "line.example:1"],
+            _NAME_ADVICE,
+        ),
+        (["--tls", "--tls-name", "0.0.0.0"], _NAME_ADVICE),
+        (["--tls", "--tls-name", "*.example"], _NAME_ADVICE),
+    ],
+)
+def test_tls_options_that_do_not_fit_are_refused(options: list[str], advice: str) -> None:
+    done = CliRunner().invoke(command, ["--signer", "signer", *options])
+    assert isinstance(done.exception, UsageError)
+    assert done.exception.advice == advice
+
+
 def test_loopback_needs_no_flag() -> None:
     for address in ("127.0.0.1", "127.1.2.3", "::1", "localhost"):
         Settings((Path("signer"),), Path("data"), bind=address)

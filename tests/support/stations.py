@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
+import ssl
+import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +18,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from atcaprov.provisioning.station_identity import StationIdentity, make_station_folder, write_identity
 from atcaprov.wire.server_place import ServerPlace
+from provisioning_server.stations.server_tls import server_context
 
 DAY = timedelta(days=1)
 
@@ -123,3 +127,16 @@ def _general_name(name: str) -> x509.GeneralName:
         return x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:
         return x509.DNSName(name)
+
+
+@functools.cache
+def example_ca() -> ExampleStationCa:
+    return ExampleStationCa()
+
+
+@functools.cache
+def tls_contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """Return the TLS contexts of a server and of the station line-1."""
+    with tempfile.TemporaryDirectory() as folder:
+        server = server_context(example_ca().server_file(Path(folder, "server.pem")), example_ca().der)
+        return server, example_ca().enrolled(Path(folder, "station")).tls_context()

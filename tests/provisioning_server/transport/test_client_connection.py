@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import functools
 import logging
 from collections.abc import Callable
 
@@ -12,110 +12,26 @@ from hypothesis import strategies as st
 
 from atcaprov.wire.connection import BUFFER_MAX, Connection, Role
 from atcaprov.wire.framing import Header
-from atcaprov.wire.messages import AnyMessage, ErrorReply
+from atcaprov.wire.messages import ErrorReply
 from provisioning_server import rejections
-from provisioning_server.issuing.requests import Reply, Request
-from provisioning_server.transport.client_connection import NEVER, ClientConnection
-from provisioning_server.transport.limits import ConnectionLimits
+from provisioning_server.transport.client_connection import NEVER
+from tests.provisioning_server.transport.connection_end import LIMITS, End
+from tests.support.stations import tls_contexts
 from tests.support.wire_examples import ERROR, REPLY, REQUEST, SIGNER_REPLY, SIGNER_REQUEST
 
-LIMITS = ConnectionLimits()
+NewEnd = Callable[..., End]
 
 
-class FakeOwner:
-    """Keeps what is submitted; the test answers it when it likes."""
-
-    def __init__(self) -> None:
-        self.limits = LIMITS
-        self.time = 1000.0
-        self.refuse: ErrorReply | None = None
-        self.open: list[tuple[Request, Callable[[Reply], None]]] = []
-        self.reasons: list[str] = []
-
-    def now(self) -> float:
-        return self.time
-
-    def opened(self, connection: ClientConnection) -> ErrorReply | None:
-        return self.refuse
-
-    def identified(self, connection: ClientConnection) -> ErrorReply | None:
-        return self.refuse
-
-    def closed(self, connection: ClientConnection, reason: str) -> None:
-        self.reasons.append(reason)
-
-    def submit(self, request: Request, deliver: Callable[[Reply], None], client: str, station: str) -> None:
-        assert (client, station) == ("127.0.0.1:40000", "")
-        self.open.append((request, deliver))
-
-    def answer(self, reply: Reply) -> Request:
-        request, deliver = self.open.pop(0)
-        deliver(reply)
-        return request
-
-
-class MemoryTransport(asyncio.Transport):
-    """Keeps what is written; closing is told to the connection at once, as the loop does a little later."""
-
-    def __init__(self, connection: ClientConnection) -> None:
-        super().__init__({"peername": ("127.0.0.1", 40000)})
-        self.connection = connection
-        self.written = b""
-        self.closing = False
-        self.aborted = False
-        self.ended = False
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        assert not self.closing
-        assert not self.ended
-        self.written += bytes(data)
-
-    def can_write_eof(self) -> bool:
-        return True
-
-    def write_eof(self) -> None:
-        self.ended = True
-
-    def is_closing(self) -> bool:
-        return self.closing
-
-    def close(self) -> None:
-        self.closing = True
-
-    def abort(self) -> None:
-        self.closing = self.aborted = True
-
-    def lose(self, error: Exception | None = None) -> None:
-        self.connection.connection_lost(error)
-
-
-class End:
-    """One connection with everything around it."""
-
-    def __init__(self, *, refuse: ErrorReply | None = None) -> None:
-        self.owner = FakeOwner()
-        self.owner.refuse = refuse
-        self.connection = ClientConnection(self.owner)
-        self.transport = MemoryTransport(self.connection)
-        self.connection.connection_made(self.transport)
-        self.client = Connection(Role.CLIENT)
-
-    def request(self, message: AnyMessage = REQUEST) -> None:
-        self.connection.data_received(self.client.send(message))
-
-    def replies(self) -> list[AnyMessage]:
-        data, self.transport.written = self.transport.written, b""
-        if data:
-            self.client.receive_data(data)
-        replies = []
-        while isinstance(event := self.client.next_event(), AnyMessage):
-            replies.append(event)
-        return replies
+@pytest.fixture(params=["plain", "tls"])
+def new_end(request: pytest.FixtureRequest) -> NewEnd:
+    """Return what connects: all that holds for plain connections holds for those with TLS."""
+    contexts = tls_contexts() if request.param == "tls" else None
+    return functools.partial(End, contexts=contexts)
 
 
 @pytest.fixture
-def end() -> End:
-    return End()
+def end(new_end: NewEnd) -> End:
+    return new_end()
 
 
 def test_each_request_is_submitted_and_its_reply_written(end: End) -> None:
@@ -141,13 +57,13 @@ def test_a_request_may_come_byte_by_byte(end: End) -> None:
     data = end.client.send(REQUEST)
     for index in range(len(data)):
         assert not end.owner.open
-        end.connection.data_received(data[index : index + 1])
+        end.receive(data[index : index + 1])
     assert end.owner.answer(REPLY) == REQUEST
 
 
 def test_a_request_sent_ahead_waits_for_the_reply_before_it(end: End) -> None:
     data = end.client.send(REQUEST)
-    end.connection.data_received(data + data)
+    end.receive(data + data)
     assert len(end.owner.open) == 1
     end.owner.answer(REPLY)
     assert len(end.owner.open) == 1
@@ -157,7 +73,7 @@ def test_a_request_sent_ahead_waits_for_the_reply_before_it(end: End) -> None:
 def test_too_much_sent_ahead_is_refused(end: End) -> None:
     end.request()
     for _ in range(BUFFER_MAX // 4096 + 2):
-        end.connection.data_received(bytes(4096))
+        end.receive(bytes(4096))
     (reply,) = end.replies()
     assert isinstance(reply, ErrorReply)
     assert reply.code == "frame-too-large"
@@ -178,13 +94,13 @@ def test_too_much_sent_ahead_is_refused(end: End) -> None:
 )
 def test_garbage_is_answered_with_its_reason_and_closed(end: End, data: bytes, code: str) -> None:
     end.client.send(REQUEST)
-    end.connection.data_received(data)
+    end.receive(data)
     (reply,) = end.replies()
     assert isinstance(reply, ErrorReply)
     assert reply.code == code
     assert end.transport.ended
     assert not end.transport.closing, "closing now could take the reply away from the client"
-    end.connection.data_received(Connection(Role.CLIENT).send(REQUEST))
+    end.receive(Connection(Role.CLIENT).send(REQUEST))
     assert not end.owner.open
     assert end.connection.eof_received()
     assert end.transport.closing
@@ -200,7 +116,7 @@ def test_client_may_close_between_messages(end: End) -> None:
 
 
 def test_a_client_that_closes_within_a_message_is_noted(end: End) -> None:
-    end.connection.data_received(end.client.send(REQUEST)[:100])
+    end.receive(end.client.send(REQUEST)[:100])
     end.connection.eof_received()
     assert end.transport.closing
     end.transport.lose()
@@ -224,18 +140,18 @@ def test_a_reply_for_a_client_that_is_gone_is_dropped(end: End) -> None:
     assert "reset" in end.owner.reasons[0]
 
 
-def test_refused_connection_gets_the_reason() -> None:
-    end = End(refuse=rejections.BUSY)
+def test_refused_connection_gets_the_reason(new_end: NewEnd) -> None:
+    end = new_end(refuse=rejections.BUSY)
     assert end.replies() == [rejections.BUSY]
     assert end.transport.ended
-    end.connection.data_received(Connection(Role.CLIENT).send(REQUEST))
+    end.receive(Connection(Role.CLIENT).send(REQUEST))
     assert not end.owner.open
     end.connection.late()
     assert end.transport.aborted
 
 
-def test_refused_connection_gets_no_second_reply_at_stop() -> None:
-    end = End(refuse=rejections.BUSY)
+def test_refused_connection_gets_no_second_reply_at_stop(new_end: NewEnd) -> None:
+    end = new_end(refuse=rejections.BUSY)
     end.connection.stop()
     assert end.replies() == [rejections.BUSY]
     assert end.transport.closing
@@ -244,23 +160,23 @@ def test_refused_connection_gets_no_second_reply_at_stop() -> None:
 def test_deadline_follows_what_the_client_has_to_send(end: End) -> None:
     assert end.connection.deadline == 1000 + LIMITS.first_message_seconds
     data = end.client.send(REQUEST)
-    end.connection.data_received(data[:1])
+    end.receive(data[:1])
     assert end.connection.deadline == 1000 + LIMITS.header_seconds
     end.owner.time += 2
-    end.connection.data_received(data[1:5])
+    end.receive(data[1:5])
     assert end.connection.deadline == 1000 + LIMITS.header_seconds, "a byte now and then does not buy time"
-    end.connection.data_received(data[5:8])
+    end.receive(data[5:8])
     assert end.connection.deadline == 1002 + LIMITS.body_seconds
     end.owner.time += 3
-    end.connection.data_received(data[8:20])
+    end.receive(data[8:20])
     assert end.connection.deadline == 1002 + LIMITS.body_seconds, "nor do some"
-    end.connection.data_received(data[20:])
+    end.receive(data[20:])
     assert end.connection.deadline == NEVER
     end.owner.answer(REPLY)
     assert end.connection.deadline == 1005 + LIMITS.idle_seconds
-    end.connection.data_received(data[:1])
+    end.receive(data[:1])
     assert end.connection.deadline == 1005 + LIMITS.header_seconds
-    end.connection.data_received(data[1:100])
+    end.receive(data[1:100])
     assert end.connection.deadline == 1005 + LIMITS.body_seconds
 
 
@@ -268,19 +184,19 @@ def test_first_message_has_to_come_in_time_however_late_it_begins(end: End) -> N
     data = end.client.send(REQUEST)
     end.owner.time += LIMITS.first_message_seconds - 1
     for piece in (data[:1], data[1:9]):
-        end.connection.data_received(piece)
+        end.receive(piece)
         assert end.connection.deadline == 1000 + LIMITS.first_message_seconds
-    end.connection.data_received(data[9:])
+    end.receive(data[9:])
     assert end.connection.deadline == NEVER
 
 
 def test_a_part_of_a_message_that_came_ahead_starts_its_time_with_the_reply(end: End) -> None:
     data = end.client.send(REQUEST)
-    end.connection.data_received(data + data[:4])
+    end.receive(data + data[:4])
     assert end.connection.deadline == NEVER
     end.owner.answer(REPLY)
     assert end.connection.deadline == 1000 + LIMITS.header_seconds
-    end.connection.data_received(data[4:10])
+    end.receive(data[4:10])
     assert end.connection.deadline == 1000 + LIMITS.body_seconds
 
 
@@ -321,7 +237,7 @@ def test_cut_connection_logs_why_and_takes_nothing_more(end: End) -> None:
 
 
 def test_a_client_that_has_ended_is_not_waited_for_when_it_is_refused(end: End) -> None:
-    end.connection.data_received(end.client.send(REQUEST) + b"garbage" * 10)
+    end.receive(end.client.send(REQUEST) + b"garbage" * 10)
     end.connection.eof_received()
     end.owner.answer(REPLY)
     first, second = end.replies()
@@ -331,8 +247,8 @@ def test_a_client_that_has_ended_is_not_waited_for_when_it_is_refused(end: End) 
     assert not end.transport.ended
 
 
-def test_stopping_closes_at_once_or_after_the_reply_that_is_due(end: End) -> None:
-    busy = End()
+def test_stopping_closes_at_once_or_after_the_reply_that_is_due(end: End, new_end: NewEnd) -> None:
+    busy = new_end()
     busy.request()
     for one in (end, busy):
         one.connection.stop()
@@ -350,12 +266,14 @@ _pieces = st.lists(
 )
 
 
-@given(_pieces, st.lists(st.booleans(), min_size=8, max_size=8), st.booleans())
-def test_any_bytes_are_answered_awaited_or_refused(pieces: list[bytes], answers: list[bool], ends: bool) -> None:
-    end = End()
+@given(_pieces, st.lists(st.booleans(), min_size=8, max_size=8), st.booleans(), st.booleans())
+def test_any_bytes_are_answered_awaited_or_refused(
+    pieces: list[bytes], answers: list[bool], ends: bool, tls: bool
+) -> None:
+    end = End(contexts=tls_contexts() if tls else None)
     for piece, answer in zip(pieces, answers, strict=False):
         if piece and not end.transport.closing:
-            end.connection.data_received(piece)
+            end.receive(piece)
         if answer and end.owner.open:
             end.owner.answer(ERROR)
     if ends and not end.transport.closing:

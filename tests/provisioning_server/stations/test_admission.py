@@ -1,0 +1,77 @@
+"""Who is admitted: by the table of stations, by the dates, and by nothing else."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from atcaprov.wire.messages import ErrorReply
+from provisioning_server.stations.admission import Admission, StationEntry
+from provisioning_server.stations.server_tls import ServerTls
+from provisioning_server.stations.station_ca import StationCa
+from tests.support.server_parts import RememberingLog
+from tests.support.stations import example_ca, new_key
+
+NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def admission(tmp_path: Path, clock: Clock) -> Admission:
+    tls = ServerTls(tmp_path, StationCa.open(tmp_path, NOW), ["localhost"], clock, RememberingLog())
+    return Admission(tls, clock)
+
+
+def _certificate(name: str = "line-1") -> bytes:
+    certificate = example_ca().station_certificate(new_key().public_key(), name, begins=NOW - DAY, ends=NOW + 10 * DAY)
+    return certificate.public_bytes(Encoding.DER)
+
+
+def _code(answer: str | ErrorReply) -> str:
+    return answer.code if isinstance(answer, ErrorReply) else "admitted"
+
+
+def test_only_certificates_of_the_table_are_admitted(admission: Admission) -> None:
+    one, other = _certificate(), _certificate()
+    admission.update([StationEntry("line-1", one)])
+    assert admission.admit(one) == "line-1"
+    assert _code(admission.admit(other)) == "station-unknown"
+    assert _code(admission.admit(b"")) == "station-unknown"
+
+
+def test_removed_station_is_told_so_and_one_of_its_name_is_admitted_again(admission: Admission) -> None:
+    old, new = _certificate(), _certificate()
+    admission.update([StationEntry("line-1", old)])
+    admission.update([StationEntry("line-1", old, removed=True), StationEntry("line-1", new)])
+    assert _code(admission.admit(old)) == "station-removed"
+    assert admission.admit(new) == "line-1"
+
+
+@pytest.mark.parametrize(("days", "code"), [(-2, "station-expired"), (0, "admitted"), (11, "station-expired")])
+def test_dates_are_looked_at_each_time_also_when_the_clock_steps(
+    admission: Admission, clock: Clock, days: int, code: str
+) -> None:
+    certificate = _certificate()
+    admission.update([StationEntry("line-1", certificate)])
+    assert _code(admission.admit(certificate)) == "admitted"
+    clock.now += days * DAY
+    answer = admission.admit(certificate)
+    assert _code(answer) == code
+    if isinstance(answer, ErrorReply):
+        assert "2026-11-29 12:00 UTC to 2026-12-10 12:00 UTC" in answer.message
