@@ -15,6 +15,15 @@ from atcaprov.certs.rebuild import rebuild, to_be_signed
 from atcaprov.certs.x509_layout import authority_layout
 from atcaprov.errors import AtcaProvError, CertificateError, UsageError
 from provisioning_server.audit.findings import SHOWN, AuditReport
+from provisioning_server.ledger.administration import (
+    CrlIssued,
+    OrderClosed,
+    OrderOpened,
+    Revoked,
+    StationAdmitted,
+    StationInvited,
+    StationRemoved,
+)
 from provisioning_server.ledger.changes import (
     CertificatesRecovered,
     ClockAccepted,
@@ -148,6 +157,13 @@ _CHECKS: Final[dict[type[Event], tuple[str, Any]]] = {
     CounterSeen: ("counters first seen", EntryCheck._nothing),
     FolderImported: ("imported folders", EntryCheck._nothing),
     CertificatesRecovered: ("recoveries", EntryCheck._recovered),
+    StationInvited: ("invited stations", EntryCheck._nothing),
+    StationAdmitted: ("admitted stations", EntryCheck._nothing),
+    StationRemoved: ("removed stations", EntryCheck._nothing),
+    OrderOpened: ("opened orders", EntryCheck._nothing),
+    OrderClosed: ("closed orders", EntryCheck._nothing),
+    Revoked: ("revocations", EntryCheck._nothing),
+    CrlIssued: ("revocation lists", EntryCheck._nothing),
 }
 
 

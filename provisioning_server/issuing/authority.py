@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from atcaprov.chip.memory_map import serial_number
-from atcaprov.errors import AtcaProvError, Board
+from atcaprov.errors import AtcaProvError, Board, Code
 from atcaprov.log import Log
 from atcaprov.wire.messages import (
     CertificatesRequest,
@@ -25,12 +25,13 @@ from atcaprov.wire.messages import (
 )
 from provisioning_server import rejections
 from provisioning_server.guide_files.issued_entries import IssuedEntry
+from provisioning_server.internal_error import internal_error
 from provisioning_server.issuing.certification import Certification, SlowSigners
 from provisioning_server.issuing.in_progress import Step
 from provisioning_server.issuing.lost_intents import claim_name, lost_intents
 from provisioning_server.issuing.report_rules import ReportRules, report_reply
 from provisioning_server.issuing.request_rules import RequestRules
-from provisioning_server.issuing.requests import ClientRequest, Delivery, Item
+from provisioning_server.issuing.requests import Administration, AdministrationOutcome, ClientRequest, Delivery, Item
 from provisioning_server.issuing.rollback_guard import LedgerGuard, Unguarded
 from provisioning_server.issuing.server_clock import ServerClock
 from provisioning_server.issuing.signing_queue import SigningBegins
@@ -153,7 +154,9 @@ class Authority:
         step.known = self._look_up(items)
         certification.go_on(step)
         for item in items:
-            if not isinstance(item, ClientRequest):
+            if isinstance(item, Administration):
+                self._administer(item, step)
+            elif not isinstance(item, ClientRequest):
                 certification.take(item, step)
             elif isinstance(item.request, CertificatesRequest):
                 certification.begin(item, item.request, step)
@@ -181,6 +184,21 @@ class Authority:
         else:
             step.reply(asked, offer)
 
+    def _administer(self, item: Administration, step: Step) -> None:
+        """Decide on what a person wants, to be written and acknowledged at the end of the step."""
+        try:
+            events = list(item.decide(self._ledger))
+        except Exception as error:
+            if self._ledger.failed:
+                raise
+            refused = error if isinstance(error, AtcaProvError) else internal_error(error)
+            step.deliveries.append((item.deliver, AdministrationOutcome(error=refused)))
+            return
+        entries: list[int | None] = []
+        step.administrations.append((item, entries))
+        for event in events:
+            step.add_event(event, lambda index, _: entries.append(index), lambda: entries.append(None))
+
     def _take(self, asked: ClientRequest, request: ReportRequest, step: Step) -> None:
         """Take a report, to be written and acknowledged at the end of the step, or refuse it."""
         outcome = self._report_rules.decide(request, asked, step.known, step.reports)
@@ -201,7 +219,9 @@ class Authority:
             self._log.info(f"{device_text(reported.chip_serial)} is reported as {reported.fate}{code}{by}.")
 
     def _acknowledge(self, step: Step) -> None:
-        """Reply to the reports of a step that is written, with a checkpoint that covers them."""
+        """Reply to the administrations and reports of a step that is written; a checkpoint covers the reports."""
+        for administration, entries in step.administrations:
+            step.deliveries.append((administration.deliver, AdministrationOutcome(tuple(entries))))
         if not step.accepted:
             return
         try:
@@ -225,14 +245,19 @@ class Authority:
         """Ask the ledger about all chips and keys of a step at once."""
         chips: set[bytes] = set()
         keys: set[bytes] = set()
+        units: set[tuple[str, str]] = set()
         for asked in self._asked(items):
             request = asked.request
             if isinstance(request, CertificatesRequest):
                 chips.add(serial_number(request.config_zone))
                 keys.add(request.public_key)
-            elif not isinstance(request, EnrolRequest) and request.chip_serial:
+            if not isinstance(request, ReportRequest | EnrolRequest) and request.unit:
+                units.add((request.product, request.unit))
+            if isinstance(request, CertificatesRequest):
+                continue
+            if not isinstance(request, EnrolRequest) and request.chip_serial:
                 chips.add(request.chip_serial)
-        return self._ledger.known(chips, keys) if chips else self._nothing_known
+        return self._ledger.known(chips, keys, units) if chips or units else self._nothing_known
 
     def _asked(self, items: Sequence[Item]) -> Iterator[ClientRequest]:
         yield from self._certification.to_decide
@@ -254,6 +279,10 @@ class Authority:
         for item in items:
             if isinstance(item, SigningBegins):
                 item.permit.refuse()
+        administrations = [each for each, _ in step.administrations]
+        administrations += [item for item in items if isinstance(item, Administration) and item not in administrations]
+        outcome = AdministrationOutcome(error=AtcaProvError(failure.message, code=Code(failure.code)))
+        step.deliveries += [(each.deliver, outcome) for each in administrations]
 
 
 def _refused(what: str, refusal: ErrorReply, asked: ClientRequest) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from provisioning_server.guide_files.issued_entries import IssuedEntry
 from provisioning_server.issuing.report_rules import AcceptedReport, BatchReports
-from provisioning_server.issuing.requests import Application, ClientRequest, Delivery, Reply
+from provisioning_server.issuing.requests import Administration, Application, ClientRequest, Delivery, Reply
 from provisioning_server.ledger.changes import Changes, Event, GivenChallenge, Intent
 from provisioning_server.ledger.store import Committed, Known, Ledger, TreeHead
 from provisioning_server.records.signer_documents import SignerDocuments
@@ -17,6 +17,10 @@ Written = Callable[[int, TreeHead], None]
 
 def _nothing(_: int, __: TreeHead) -> None:
     """Follow an entry that no one waits for."""
+
+
+def _ignored() -> None:
+    """Follow an entry that the ledger has already."""
 
 
 class InProgress:
@@ -73,8 +77,10 @@ class Step:
         self.reports = BatchReports()
         self.accepted: list[tuple[ClientRequest, AcceptedReport]] = []
         """The reports that are acknowledged when the step is written."""
+        self.administrations: list[tuple[Administration, list[int | None]]] = []
+        """Those that are decided, and the entries of their events as they are written."""
         self._changes = Changes()
-        self._events: list[Written] = []
+        self._events: list[tuple[Written, Callable[[], None]]] = []
         self._challenges: list[Callable[[], None]] = []
         self._intents: list[tuple[Callable[[], None], Callable[[], None]]] = []
 
@@ -92,10 +98,10 @@ class Step:
         """Keep a signer's documents, which a record of this step or a later one names."""
         self._changes.documents.append(documents)
 
-    def add_event(self, event: Event, written: Written = _nothing) -> None:
-        """Add an entry."""
+    def add_event(self, event: Event, written: Written = _nothing, repeated: Callable[[], None] = _ignored) -> None:
+        """Add an entry; `repeated` is called in the place of `written` if the ledger has it already."""
         self._changes.events.append(event)
-        self._events.append(written)
+        self._events.append((written, repeated))
 
     def add_challenge(self, challenge: GivenChallenge, written: Callable[[], None]) -> None:
         """Add a challenge for a certificate that is sent again."""
@@ -112,9 +118,13 @@ class Step:
         if self.empty:
             return None
         committed = ledger.commit(self._changes)
-        written = [each for place, each in enumerate(self._events) if place not in committed.repeated]
-        for index, follow in enumerate(written, committed.first_index):
-            follow(index, committed.head)
+        index = committed.first_index
+        for place, (written, repeated) in enumerate(self._events):
+            if place in committed.repeated:
+                repeated()
+            else:
+                written(index, committed.head)
+                index += 1
         for given in self._challenges:
             given()
         refusals = {(intent.chip_serial, intent.public_key) for intent in committed.refused}

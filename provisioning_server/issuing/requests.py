@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
+from atcaprov.errors import AtcaProvError
 from atcaprov.wire.messages import (
     CertificatesReply,
     CertificatesRequest,
@@ -17,6 +19,7 @@ from atcaprov.wire.messages import (
     SignerRequest,
 )
 from provisioning_server.issuing.signing_queue import SignerEvent
+from provisioning_server.ledger.administer import Decide, Written
 from provisioning_server.ledger.changes import NO_CERTIFICATE, Intent
 
 Request = CertificatesRequest | SignerRequest | ReportRequest | EnrolRequest
@@ -24,7 +27,8 @@ SignersRequest = CertificatesRequest | SignerRequest
 """A request that names the signer that is to answer it."""
 Reply = CertificatesReply | SignerReply | ReportReply | EnrolReply | ErrorReply
 Deliver = Callable[[Reply], None]
-Delivery = tuple[Deliver, Reply]
+Delivery = tuple[Callable[[Any], None], Any]
+"""What takes a reply, or the outcome of an administration, and that."""
 
 
 def _ignore(_: Reply) -> None:
@@ -49,7 +53,26 @@ class ClientRequest:
         return f"{self.station} at {self.client}" if self.station else self.client
 
 
-Item = ClientRequest | SignerEvent
+@dataclass(frozen=True, slots=True)
+class AdministrationOutcome:
+    """What became of an administration: the entry of each of its events, or why there is none."""
+
+    written: Written = ()
+    error: AtcaProvError | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Administration:
+    """What a person decides about stations, work orders and certificates, to be written in the next step.
+
+    `decide` is called in that step, by the only thread that writes; `deliver` gets the outcome.
+    """
+
+    decide: Decide
+    deliver: Callable[[AdministrationOutcome], None]
+
+
+Item = ClientRequest | SignerEvent | Administration
 
 
 @dataclass(slots=True, eq=False)

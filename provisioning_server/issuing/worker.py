@@ -8,8 +8,18 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
-from provisioning_server.issuing.requests import ClientRequest, Deliver, Delivery, Item, Request
+from atcaprov.errors import AtcaProvError, Code
+from provisioning_server.issuing.requests import (
+    Administration,
+    AdministrationOutcome,
+    ClientRequest,
+    Deliver,
+    Delivery,
+    Item,
+    Request,
+)
 from provisioning_server.issuing.signing_queue import SignerEvent, SigningBegins
+from provisioning_server.ledger.administer import Decide
 
 BATCH_MAX: Final = 256
 """Most requests that are answered with one sync."""
@@ -53,6 +63,12 @@ class IssuingWorker:
     def submit(self, request: Request, deliver: Deliver, client: str = "", station: str = "") -> None:
         """Queue a request of a client, named by its address and station; `deliver` gets the reply on the loop."""
         self._waiting.put(ClientRequest(request, client, deliver, station))
+
+    def administer(self, decide: Decide, deliver: Callable[[AdministrationOutcome], None]) -> None:
+        """Queue what a person decides; `deliver` gets the outcome on the loop. From any thread."""
+        self._waiting.put(Administration(decide, deliver))
+        if self._ended:
+            self._refuse_waiting()
 
     def tell(self, event: SignerEvent) -> None:
         """Queue what happened to a job of a slow signer; from any thread."""
@@ -99,12 +115,15 @@ class IssuingWorker:
         return batch, False
 
     def _refuse_waiting(self) -> None:
-        """Let the threads of slow signers end: no one else tells them that they may not sign."""
+        """Let the threads of slow signers end, and persons know: no one else tells them that nothing is done."""
         try:
             while True:
                 item = self._waiting.get_nowait()
                 if isinstance(item, SigningBegins):
                     item.permit.refuse()
+                elif isinstance(item, Administration):
+                    stopping = AtcaProvError("The server is stopping.", code=Code.SERVER_STOPPING)
+                    self._loop.call_soon_threadsafe(item.deliver, AdministrationOutcome(error=stopping))
         except queue.Empty:
             return
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Final
 
 from atcaprov.certs.issued_record import NO_ORIGIN, IssuedRecord, Origin
+from provisioning_server.ledger.administration import AdministrativeEvent
 from provisioning_server.records.signer_documents import SignerDocuments
 
 NO_CERTIFICATE: Final = -1
@@ -173,6 +174,7 @@ Event = (
     | CounterSeen
     | FolderImported
     | CertificatesRecovered
+    | AdministrativeEvent
 )
 
 
@@ -187,7 +189,8 @@ class GivenChallenge:
 
 @dataclass(slots=True)
 class Changes:
-    """One durable step. All of it is written, or nothing; only refused intents and repeated reports are left out."""
+    """One durable step. All of it is written, or nothing; only refused intents, repeated reports and
+    administrative events that change nothing are left out."""
 
     documents: list[SignerDocuments] = field(default_factory=list)
     challenges: list[GivenChallenge] = field(default_factory=list)

@@ -6,6 +6,7 @@ lower-case hex, certificates Base64. `kind` names the event. All fields are list
 
 from __future__ import annotations
 
+import functools
 import json
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Mapping
@@ -14,6 +15,11 @@ from json.encoder import encode_basestring_ascii as _quoted
 from typing import Any, Final
 
 from atcaprov.certs.issued_record import IssuedRecord, Origin
+from provisioning_server.ledger.administration_bodies import (
+    ADMINISTRATIVE_KINDS,
+    administrative_fields,
+    read_administrative,
+)
 from provisioning_server.ledger.changes import (
     CertificatesRecovered,
     ClockAccepted,
@@ -40,6 +46,7 @@ KINDS: Final[Mapping[type[Event], str]] = {
     CounterSeen: "counter-seen",
     FolderImported: "folder-imported",
     CertificatesRecovered: "certificates-recovered",
+    **{kind: name for kind, name in ADMINISTRATIVE_KINDS.items()},  # noqa: C416 - its keys have a narrower type
 }
 _TO_SECONDS: Final = len("2026-11-21T10:15:40")
 _ENCODER: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
@@ -302,6 +309,7 @@ _FIELDS: Final[Mapping[type[Event], Callable[[Any], dict[str, object]]]] = {
     CounterSeen: _counter_fields,
     FolderImported: _import_fields,
     CertificatesRecovered: _recovery_fields,
+    **dict.fromkeys(ADMINISTRATIVE_KINDS, administrative_fields),
 }
 _READERS: Final[Mapping[str, Callable[[dict[str, Any]], Event]]] = {
     "issued": _read_issued,
@@ -313,6 +321,7 @@ _READERS: Final[Mapping[str, Callable[[dict[str, Any]], Event]]] = {
     "counter-seen": _read_counter,
     "folder-imported": _read_import,
     "certificates-recovered": _read_recovery,
+    **{name: functools.partial(read_administrative, kind) for kind, name in ADMINISTRATIVE_KINDS.items()},
 }
 
 

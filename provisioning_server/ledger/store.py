@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Protocol
 
 from atcaprov.certs.issued_record import IssuedRecord
+from provisioning_server.ledger.administration import CrlIssued, OrderOpened, Revoked, StationAdmitted, StationInvited
 from provisioning_server.ledger.changes import Changes, Intent, Reported
 from provisioning_server.records.signer_documents import SignerDocuments
 
@@ -49,6 +50,32 @@ class StoredCertificate:
     challenge: bytes
     proven: datetime | None
     fate: str
+    revoked: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Station:
+    """A station's certificate; `removed` is the entry of its removal, None while it is admitted."""
+
+    admitted: StationAdmitted
+    removed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """An invitation; `closed` is the entry by which it was used or taken back, None while it is open."""
+
+    invited: StationInvited
+    closed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkOrder:
+    """A work order, and how many certificates were issued for it; `closed` is the entry that ended it."""
+
+    opened: OrderOpened
+    issued: int = 0
+    closed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +111,43 @@ class Known(Protocol):
     def chip_of(self, public_key: bytes) -> bytes | None:
         """Return the chip that a key (X||Y) was first certified for; None if it never was."""
 
+    def chip_of_unit(self, product: str, unit: str) -> bytes | None:
+        """Return the chip that has a certificate with a unit's name, which is not revoked; None if no chip has."""
+
+
+class Administered(Protocol):
+    """What was decided about stations, work orders and revocations."""
+
+    def newest(self) -> int:
+        """Return the index of the newest administrative entry; -1 if there is none."""
+
+    def stations(self) -> Sequence[Station]:
+        """Return the certificates of all stations that ever were, oldest first."""
+
+    def invitations(self) -> Sequence[Invitation]:
+        """Return all invitations, oldest first."""
+
+    def orders(self) -> Sequence[WorkOrder]:
+        """Return all work orders, oldest first."""
+
+    def revocations(self, signer_serial: bytes | None = None) -> Sequence[Revoked]:
+        """Return what was revoked of a signer (9 bytes), or of all, oldest first."""
+
+    def revocation(self, certificate_index: int) -> Revoked | None:
+        """Return how a certificate was revoked, by its entry; None if it was not."""
+
+    def newest_crl(self, signer_serial: bytes) -> CrlIssued | None:
+        """Return the newest list of a signer (9 bytes); None if it has signed none."""
+
 
 @dataclass(frozen=True, slots=True)
 class Committed:
     """The outcome of a step: the new head, the index of its first entry, and the intents that were refused.
 
-    An intent is refused when another one of its chip or key is open, or a certificate came in between: look again.
-    `repeated` are the places in `Changes.events` of reports that were recorded before, by another server: no entry was
-    made of them, and the entries of those behind them follow without a gap.
+    An intent is refused when another one of its chip, key or unit is open, a certificate came in between, its unit's
+    name belongs to another chip, or its work order is closed or full: look again.
+    `repeated` are the places in `Changes.events` of reports and administrative events that were recorded before, by
+    another server: no entry was made of them, and the entries of those behind them follow without a gap.
     """
 
     head: TreeHead
@@ -128,8 +184,17 @@ class Ledger(Protocol):
     def seen(self) -> TreeHead:
         """The newest head that this program has seen, also when the ledger has failed."""
 
-    def known(self, chip_serials: Collection[bytes], public_keys: Collection[bytes]) -> Known:
-        """Look up the chips and keys of a batch at once."""
+    @property
+    def administered(self) -> Administered:
+        """Return what was decided about stations, work orders and revocations."""
+
+    def known(
+        self,
+        chip_serials: Collection[bytes],
+        public_keys: Collection[bytes],
+        units: Collection[tuple[str, str]] = (),
+    ) -> Known:
+        """Look up the chips, keys and units (product and unit's name) of a batch at once."""
 
     def challenged(self, chip_serial: bytes, challenge: bytes) -> StoredCertificate | None:
         """Return the certificate of a chip that a challenge (32 bytes) was given for."""
@@ -162,7 +227,7 @@ class Ledger(Protocol):
         """Return at most `count` entries from an index on."""
 
     def history(self, chip_serial: bytes) -> Sequence[LogEntry]:
-        """Return the entries about a chip, oldest first: its certificates, their reports, and those that were lost."""
+        """Return the entries about a chip, oldest first: its certificates, reports and revocations, and those lost."""
 
     def fates(self) -> Mapping[str, int]:
         """Return of how many chips each fate was reported last; empty for those without a report."""

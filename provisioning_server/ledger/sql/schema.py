@@ -77,9 +77,46 @@ _FIRST: Final = (
         unsure {index} NOT NULL
     ){strict}""",
 )
+_SECOND: Final = (
+    "ALTER TABLE ledger ADD COLUMN administered {index} NOT NULL DEFAULT -1",
+    "ALTER TABLE certificates ADD COLUMN station TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE certificates ADD COLUMN work_order TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE certificates ADD COLUMN product TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE certificates ADD COLUMN unit TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE certificates ADD COLUMN label TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE certificates ADD COLUMN revoked {index}",
+    "CREATE INDEX certificates_order ON certificates (work_order, idx) WHERE work_order <> ''",
+    "CREATE INDEX certificates_unit ON certificates (unit, product) WHERE unit <> ''",
+    "CREATE INDEX certificates_label ON certificates (label) WHERE label <> ''",
+    "CREATE INDEX certificates_revoked ON certificates (idx) WHERE revoked IS NOT NULL",
+    "ALTER TABLE intents ADD COLUMN station TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE intents ADD COLUMN work_order TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE intents ADD COLUMN product TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE intents ADD COLUMN unit TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE intents ADD COLUMN label TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE intents ADD COLUMN request_id {bytes}",
+    "CREATE UNIQUE INDEX intents_unit ON intents (unit, product) WHERE unit <> ''",
+    """CREATE TABLE stations (
+        fingerprint {bytes} PRIMARY KEY, name TEXT NOT NULL, idx {index} NOT NULL, removed {index}
+    ){strict}""",
+    """CREATE TABLE invitations (
+        token_hash {bytes} PRIMARY KEY, station TEXT NOT NULL, idx {index} NOT NULL, closed {index}
+    ){strict}""",
+    """CREATE TABLE work_orders (
+        name TEXT PRIMARY KEY, idx {index} NOT NULL, most {index} NOT NULL, issued {index} NOT NULL, closed {index}
+    ){strict}""",
+    """CREATE TABLE revocations (
+        certificate {index} PRIMARY KEY, signer_serial {bytes} NOT NULL, idx {index} NOT NULL
+    ){strict}""",
+    "CREATE INDEX revocations_signer ON revocations (signer_serial, idx)",
+    """CREATE TABLE crls (
+        signer_serial {bytes} NOT NULL, number {index} NOT NULL, idx {index} NOT NULL,
+        PRIMARY KEY (signer_serial, number)
+    ){strict}""",
+)
 KEY_PREFIX: Final = slice(8)
 """The bytes of a public key that `certificates_key` has: a smaller index makes cheaper steps."""
-MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_FIRST,)
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_FIRST, _SECOND)
 """What makes version n + 1 from version n; the first one makes version 1 from an empty database."""
 
 

@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from atcaprov import durable_files
+from atcaprov.certs.issued_record import Origin
 from atcaprov.errors import AtcaProvError, Code
 from provisioning_server.ledger.changes import Changes, Intent, Issued, Reported
 from provisioning_server.ledger.entry_bodies import decode
 from provisioning_server.ledger.search import CertificateFilter
+from provisioning_server.ledger.sql.administration_tables import AdministrationTables
 from provisioning_server.ledger.sql.database import Connection, Database, DatabaseError, Row, one_of
 from provisioning_server.ledger.sql.found_certificates import conditions
 from provisioning_server.ledger.sql.schema import KEY_PREFIX
@@ -49,19 +51,26 @@ from provisioning_server.records.signer_documents import SignerDocuments
 
 _Event = TypeVar("_Event", Issued, Reported)
 _CERTIFICATE: Final = (
-    "SELECT c.idx, e.body, c.proven, c.fate FROM certificates c JOIN entries e ON e.idx = c.idx WHERE "
+    "SELECT c.idx, e.body, c.proven, c.fate, c.revoked FROM certificates c JOIN entries e ON e.idx = c.idx WHERE "
 )
 
 _GIVEN: Final = "SELECT challenge FROM challenges WHERE challenge IN "
+_UNIT: Final = "SELECT product, unit, chip_serial FROM certificates WHERE unit <> '' AND revoked IS NULL AND unit IN "
 _KEY: Final = "SELECT idx, public_key, chip_serial FROM certificates WHERE "
 
 
 class KnownOfBatch:
     """What is known of the chips and keys of a batch."""
 
-    def __init__(self, of_chip: Mapping[bytes, Sequence[StoredCertificate]], chip_of: Mapping[bytes, bytes]) -> None:
+    def __init__(
+        self,
+        of_chip: Mapping[bytes, Sequence[StoredCertificate]],
+        chip_of: Mapping[bytes, bytes],
+        chip_of_unit: Mapping[tuple[str, str], bytes],
+    ) -> None:
         self._of_chip = of_chip
         self._chip_of = chip_of
+        self._chip_of_unit = chip_of_unit
 
     def of_chip(self, chip_serial: bytes) -> Sequence[StoredCertificate]:
         """Return the certificates of a chip, oldest first."""
@@ -70,6 +79,10 @@ class KnownOfBatch:
     def chip_of(self, public_key: bytes) -> bytes | None:
         """Return the chip that a key (X||Y) was first certified for; None if it never was."""
         return self._chip_of.get(public_key)
+
+    def chip_of_unit(self, product: str, unit: str) -> bytes | None:
+        """Return the chip that has a certificate with a unit's name, which is not revoked; None if no chip has."""
+        return self._chip_of_unit.get((product, unit))
 
 
 class SqlLedger:
@@ -126,10 +139,21 @@ class SqlLedger:
         """Return the newest head that was seen, also when the ledger has failed."""
         return self._seen.head
 
-    def known(self, chip_serials: Collection[bytes], public_keys: Collection[bytes]) -> KnownOfBatch:
-        """Look up the chips and keys of a batch at once."""
+    @property
+    def administered(self) -> AdministrationTables:
+        """Return what was decided about stations, work orders and revocations."""
+        return AdministrationTables(self._reading)
+
+    def known(
+        self,
+        chip_serials: Collection[bytes],
+        public_keys: Collection[bytes],
+        units: Collection[tuple[str, str]] = (),
+    ) -> KnownOfBatch:
+        """Look up the chips, keys and units (product and unit's name) of a batch at once."""
         of_chip: dict[bytes, list[StoredCertificate]] = {}
         chip_of: dict[bytes, bytes] = {}
+        chip_of_unit: dict[tuple[str, str], bytes] = {}
         with self._reading() as connection:
             if chip_serials:
                 marks, values = one_of(chip_serials)
@@ -141,7 +165,11 @@ class SqlLedger:
                 found = f"{_KEY}substr(public_key, 1, 8) IN ({marks})"
                 for _, key, chip in sorted(connection.rows(found, values)):
                     chip_of.setdefault(key, chip)
-        return KnownOfBatch(of_chip, chip_of)
+            if units:
+                marks, names = one_of([unit for _, unit in units])
+                for product, unit, chip in connection.rows(f"{_UNIT}({marks})", names):
+                    chip_of_unit[product, unit] = chip
+        return KnownOfBatch(of_chip, chip_of, chip_of_unit)
 
     def challenged(self, chip_serial: bytes, challenge: bytes) -> StoredCertificate | None:
         """Return the certificate of a chip that a challenge (32 bytes) was given for."""
@@ -224,7 +252,7 @@ class SqlLedger:
             write_documents(connection, self._not_kept(changes.documents))
             require_documents(connection, step.named_documents - self._documents.keys())
             write_challenges(connection, step)
-            step, repeated = without_repeated(connection, step)
+            step, repeated = without_repeated(connection, step, size)
             if step.bodies:
                 newest = step.newest(newest)
                 write_events(connection, step, size)
@@ -240,7 +268,7 @@ class SqlLedger:
         """Return the open intents, of one server or of all, oldest first."""
         found = (
             "SELECT chip_serial, public_key, signer_serial, signer_key, documents, time, unsigned_certificate, server,"
-            " client, last_index FROM intents"
+            " client, last_index, station, work_order, product, unit, label, request_id FROM intents"
         )
         with self._reading() as connection:
             if server is None:
@@ -287,15 +315,20 @@ class SqlLedger:
         return [LogEntry(index, kind, body.encode()) for index, kind, body in rows]
 
     def history(self, chip_serial: bytes) -> Sequence[LogEntry]:
-        """Return the entries about a chip, oldest first: its certificates, their reports, and those that were lost."""
+        """Return the entries about a chip, oldest first: its certificates, reports and revocations, and those lost."""
         certificates = "SELECT e.idx, e.kind, e.body FROM certificates c JOIN entries e ON e.idx = c.idx"
         reports = (
             "SELECT e.idx, e.kind, e.body FROM certificates c JOIN reports r ON r.certificate = c.idx"
             " JOIN entries e ON e.idx = r.idx"
         )
+        revocations = (
+            "SELECT e.idx, e.kind, e.body FROM certificates c JOIN revocations r ON r.certificate = c.idx"
+            " JOIN entries e ON e.idx = r.idx"
+        )
         with self._reading() as connection:
             rows = connection.rows(f"{certificates} WHERE c.chip_serial = ?", (chip_serial,))
             rows += connection.rows(f"{reports} WHERE c.chip_serial = ?", (chip_serial,))
+            rows += connection.rows(f"{revocations} WHERE c.chip_serial = ?", (chip_serial,))
             lost = connection.rows("SELECT idx, kind, body FROM entries WHERE kind = 'lost'")
         named = f'"chip_serial":"{chip_serial.hex()}"'
         rows += [row for row in lost if named in row[2]]
@@ -401,9 +434,10 @@ def _behind(why: str) -> AtcaProvError:
 
 
 def _stored(row: Row) -> StoredCertificate:
-    index, body, proven, fate = row
+    index, body, proven, fate, revoked = row
     issued = _event(Issued, index, body)
-    return StoredCertificate(index, issued.record, issued.challenge, None if proven is None else moment(proven), fate)
+    proven, revoked = (None if time is None else moment(time) for time in (proven, revoked))
+    return StoredCertificate(index, issued.record, issued.challenge, proven, fate, revoked)
 
 
 def _event(kind: type[_Event], index: int, body: str) -> _Event:
@@ -417,10 +451,20 @@ def _event(kind: type[_Event], index: int, body: str) -> _Event:
 
 
 def _intent(row: Row) -> Intent:
-    chip_serial, public_key, signer_serial, signer_key, documents, time, unsigned, server, client, last_index = row
-    opened = moment(time)
+    chip_serial, public_key, signer_serial, signer_key, documents, time, unsigned, server, client, last, *names = row
+    station, order, product, unit, label, request_id = names
     return Intent(
-        chip_serial, public_key, signer_serial, signer_key, documents, opened, unsigned, server, client, last_index
+        chip_serial,
+        public_key,
+        signer_serial,
+        signer_key,
+        documents,
+        moment(time),
+        unsigned,
+        server,
+        client,
+        last,
+        Origin(station, order, product, unit, label, request_id or b""),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -9,6 +10,7 @@ from typing import Final
 
 from atcaprov.transparency.merkle import leaf_hash
 from atcaprov.transparency.tiles import TiledTree
+from provisioning_server.ledger.administration import AdministrativeEvent, CrlIssued, Revoked
 from provisioning_server.ledger.changes import (
     NO_CERTIFICATE,
     CertificatesRecovered,
@@ -24,6 +26,7 @@ from provisioning_server.ledger.changes import (
     RollbackAccepted,
 )
 from provisioning_server.ledger.entry_bodies import KINDS, decode, encode
+from provisioning_server.ledger.sql.administration_rows import mark_revoked, write_administration
 from provisioning_server.ledger.sql.database import Connection, DatabaseError, Value, one_of
 from provisioning_server.ledger.sql.schema import KEY_PREFIX
 from provisioning_server.records.signer_documents import SignerDocuments
@@ -31,20 +34,29 @@ from provisioning_server.records.signer_documents import SignerDocuments
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _INSERT_INTENT: Final = f"""
     INSERT INTO intents (chip_serial, public_key, number, signer_serial, signer_key, documents, time,
-        unsigned_certificate, server, client, last_index)
-    SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
+        unsigned_certificate, server, client, last_index, station, work_order, product, unit, label, request_id)
+    SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
     WHERE coalesce((SELECT max(idx) FROM certificates WHERE chip_serial = ?), {NO_CERTIFICATE}) = ?
         AND NOT EXISTS (SELECT 1 FROM certificates
             WHERE substr(public_key, 1, 8) = ? AND public_key = ? AND chip_serial <> ?)
+    {{limits}}
     ON CONFLICT DO NOTHING"""  # noqa: S608 - a number of ours
+_OF_A_UNIT_OR_ORDER: Final = """
+        AND NOT EXISTS (SELECT 1 FROM certificates
+            WHERE unit <> '' AND unit = ? AND product = ? AND chip_serial <> ? AND revoked IS NULL)
+        AND (CAST(? AS TEXT) = '' OR EXISTS (SELECT 1 FROM work_orders w WHERE w.name = ? AND w.closed IS NULL AND (
+            w.most = 0 OR w.most > w.issued + (SELECT count(*) FROM intents i WHERE i.work_order = w.name))))"""
+_INSERT_PLAIN: Final = _INSERT_INTENT.format(limits="")
+_INSERT_LIMITED: Final = _INSERT_INTENT.format(limits=_OF_A_UNIT_OR_ORDER)
 _FIND_AGAIN: Final = """
     UPDATE signers SET accepted = CASE WHEN accepted > ? THEN accepted - ? ELSE 0 END WHERE signer_serial = ?"""
 """What was accepted as missing, and is found again, is not missing any more."""
 _ADD_TO_SIGNER: Final = """
     INSERT INTO signers (signer_serial, issued, crls, lost, accepted, chip_serial, time, first, unsure)
-    VALUES (?, ?, 0, ?, ?, ?, ?, ?, ?)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (signer_serial) DO UPDATE SET
         issued = signers.issued + excluded.issued,
+        crls = signers.crls + excluded.crls,
         lost = signers.lost + excluded.lost,
         accepted = signers.accepted + excluded.accepted,
         first = coalesce(signers.first, excluded.first),
@@ -71,6 +83,7 @@ class _SignerChange:
     """What a step adds to a signer; `found_again` are those of its certificates that were missing."""
 
     issued: int = 0
+    crls: int = 0
     lost: int = 0
     accepted: int = 0
     found_again: int = 0
@@ -95,6 +108,8 @@ class StepRows:
     closed: list[tuple[bytes, bytes]] = field(default_factory=list)
     """Chip and key of each intent that ends, whether it stands in the ledger or the event comes without one."""
     signers: dict[bytes, _SignerChange] = field(default_factory=dict)
+    orders: Counter[str] = field(default_factory=Counter)
+    """How many certificates it has of each work order."""
     clocks: list[tuple[int, bool]] = field(default_factory=list)
     """Times that count against the clock; True where the clock was accepted."""
     epochs: int = 0
@@ -148,12 +163,20 @@ class StepRows:
             signer.unsure -= event.losses
         elif isinstance(event, CounterSeen):
             self._signer(event.signer_serial).first = event.first
+        elif isinstance(event, AdministrativeEvent):
+            self.clocks.append((seconds(event.time), False))
+            if isinstance(event, CrlIssued):
+                self._signer(event.signer_serial).crls += 1
 
     def _add_issued(self, place: int, event: Issued) -> None:
         record = event.record
         time = seconds(record.time)
         row = (record.chip_serial, record.public_key, record.signer_serial, record.certificate_serial, time)
-        self.certificates.append((place, (*row, record.client, 1 if event.challenge else 0)))
+        origin = record.origin
+        names = (origin.station, origin.order, origin.product, origin.unit, origin.label)
+        self.certificates.append((place, (*row, record.client, 1 if event.challenge else 0, *names)))
+        if origin.order:
+            self.orders[origin.order] += 1
         self.closed.append((record.chip_serial, record.public_key))
         self.clocks.append((time, False))
         signer = self._signer(record.signer_serial)
@@ -192,18 +215,17 @@ def write_challenges(connection: Connection, step: StepRows) -> None:
     )
 
 
-def without_repeated(connection: Connection, step: StepRows) -> tuple[StepRows, Collection[int]]:
-    """Return a step without the reports that the ledger has, and the places of these; read under the lock of the step.
+def without_repeated(connection: Connection, step: StepRows, first: int) -> tuple[StepRows, Collection[int]]:
+    """Return a step without what the ledger has, and the places of that; under the lock of the step.
+
+    What is looked up of administrative events is written: an event of the same step may rest on it.
 
     Two servers may take the same report at the same moment. Each of them looked before the other one wrote.
     """
-    if not step.reports:
-        return step, frozenset()
-    earlier = _earlier_reports(connection, step)
-    if not earlier:
-        return step, frozenset()
+    earlier = _earlier_reports(connection, step) if step.reports else []
     seen = {each.sent for each in earlier}
     repeated = frozenset(place for place, each in step.reports if each.sent in seen)
+    repeated |= write_administration(connection, step.changes.events, first, repeated)
     if repeated:
         events = [event for place, event in enumerate(step.changes.events) if place not in repeated]
         step = StepRows.of(replace(step.changes, events=events))
@@ -223,7 +245,8 @@ def write_events(connection: Connection, step: StepRows, first: int) -> None:
     )
     connection.run_many(
         "INSERT INTO certificates (idx, chip_serial, public_key, signer_serial, certificate_serial, time, client,"
-        " challenged, proven, fate) VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, '')",
+        " challenged, station, work_order, product, unit, label, proven, fate)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, '')",
         [(first + place, *row) for place, row in step.certificates],
     )
     connection.run_many("DELETE FROM intents WHERE chip_serial = ? AND public_key = ?", step.closed)
@@ -236,12 +259,19 @@ def write_events(connection: Connection, step: StepRows, first: int) -> None:
         _ADD_TO_SIGNER,
         [
             (
-                *(serial, change.issued, change.lost, change.accepted, change.chip_serial, change.time),
-                *(change.first, change.unsure),
+                *(serial, change.issued, change.crls, change.lost, change.accepted, change.chip_serial),
+                *(change.time, change.first, change.unsure),
             )
             for serial, change in step.signers.items()
         ],
     )
+    connection.run_many(
+        "UPDATE work_orders SET issued = issued + ? WHERE name = ?",
+        [(issued, order) for order, issued in step.orders.items()],
+    )
+    for event in events:
+        if isinstance(event, Revoked):
+            mark_revoked(connection, event)
     if step.epochs:
         connection.run("UPDATE ledger SET epoch = epoch + ?", (step.epochs,))
 
@@ -324,9 +354,10 @@ def write_intents(connection: Connection, intents: Sequence[Intent]) -> list[Int
     if not intents:
         return []
     ((first,),) = connection.rows("SELECT coalesce(max(number), 0) + 1 FROM intents")
-    opened = connection.run_many(
-        _INSERT_INTENT, [_intent_row(number, intent) for number, intent in enumerate(intents, first)]
-    )
+    numbered = list(enumerate(intents, first))
+    plain = [_intent_row(number, intent) for number, intent in numbered if not _is_limited(intent)]
+    limited = [_limited_row(number, intent) for number, intent in numbered if _is_limited(intent)]
+    opened = connection.run_many(_INSERT_PLAIN, plain) + connection.run_many(_INSERT_LIMITED, limited)
     if opened == len(intents):
         return []
     written = {number for (number,) in connection.rows("SELECT number FROM intents WHERE number >= ?", (first,))}
@@ -334,10 +365,24 @@ def write_intents(connection: Connection, intents: Sequence[Intent]) -> list[Int
 
 
 def _intent_row(number: int, intent: Intent) -> tuple[Value, ...]:
-    chip, key = intent.chip_serial, intent.public_key
+    chip, key, origin = intent.chip_serial, intent.public_key, intent.origin
     return (
         *(chip, key, number, intent.signer_serial, intent.signer_key, intent.documents, seconds(intent.time)),
         *(intent.unsigned, intent.server, intent.client, intent.last_index),
+        *(origin.station, origin.order, origin.product, origin.unit, origin.label, origin.request_id),
         *(chip, intent.last_index),
         *(key[KEY_PREFIX], key, chip),
+    )
+
+
+def _is_limited(intent: Intent) -> bool:
+    return bool(intent.origin.unit or intent.origin.order)
+
+
+def _limited_row(number: int, intent: Intent) -> tuple[Value, ...]:
+    origin = intent.origin
+    return (
+        *_intent_row(number, intent),
+        *(origin.unit, origin.product, intent.chip_serial),
+        *(origin.order, origin.order),
     )

@@ -7,6 +7,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from atcaprov.certs.issued_record import NO_ORIGIN, IssuedRecord, Origin
+from provisioning_server.ledger.administration import (
+    CrlIssued,
+    OrderClosed,
+    OrderOpened,
+    Revoked,
+    StationAdmitted,
+    StationInvited,
+    StationRemoved,
+)
 from provisioning_server.ledger.changes import (
     NO_CERTIFICATE,
     CertificatesRecovered,
@@ -127,6 +136,13 @@ ONE_OF_EACH: Final[tuple[Event, ...]] = (
     CounterSeen(NOW, SIGNER.serial, 40, 28),
     FolderImported(NOW, (("signing-20261120-060000.tsv", "00" * 32, 1500),)),
     CertificatesRecovered(NOW, "restored from last night's backup", 3),
+    StationInvited(NOW, "line-3", bytes(range(32)), NOW + timedelta(hours=1), "console"),
+    StationAdmitted(NOW, "line-3", b"certificate of the station", bytes(range(32)), "console"),
+    StationRemoved(NOW, "line-3", "stolen", "console"),
+    OrderOpened(NOW, "2026-118", "gateway", 500, NOW, NOW + timedelta(days=7), "GW-[0-9]{6}", ("line-3",), "console"),
+    OrderClosed(NOW, "2026-118", "done", "console"),
+    Revoked(NOW, 0, chip_serial(1), SIGNER.serial, b"\x40" + bytes(15), "keyCompromise", "lost", "console"),
+    CrlIssued(NOW, SIGNER.serial, 1, b"list"),
 )
 
 

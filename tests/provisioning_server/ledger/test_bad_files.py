@@ -130,7 +130,10 @@ DAMAGE: dict[str, tuple[Change, Code, str]] = {
     ),
     "certificate gone": (_sql("DELETE FROM certificates WHERE idx = 298"), Code.LEDGER_DAMAGED, "certificate"),
     "certificate more": (
-        _sql("INSERT INTO certificates SELECT 299, x'01', x'02', x'03', x'04', 0, '', 0, NULL, ''"),
+        _sql(
+            "INSERT INTO certificates (idx, chip_serial, public_key, signer_serial, certificate_serial, time, client,"
+            " challenged, fate) VALUES (299, x'01', x'02', x'03', x'04', 0, '', 0, '')"
+        ),
         Code.LEDGER_DAMAGED,
         "certificate",
     ),

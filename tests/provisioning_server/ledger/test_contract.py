@@ -27,6 +27,7 @@ from tests.provisioning_server.ledger.events import (
     DOCUMENTS,
     NOW,
     ONE_OF_EACH,
+    ORIGIN,
     SERVER,
     SIGNER,
     challenge_of,
@@ -77,7 +78,9 @@ def test_everything_is_known_after_a_restart(open_store: OpenStore) -> None:
     assert list(again.open_intents()) == [intent(7)]
     assert list(again.known_documents()) == [DOCUMENTS]
     assert again.documents(DOCUMENTS.document_id) == DOCUMENTS
-    assert [each.record for each in again.known([chip_serial(1)], []).of_chip(chip_serial(1))] == [issued(1).record]
+    assert [each.record for each in again.known([chip_serial(1)], []).of_chip(chip_serial(1))] == [
+        issued(1, origin=ORIGIN).record
+    ]
     again.close()
 
 

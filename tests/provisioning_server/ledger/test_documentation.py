@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+import sqlite3
 from pathlib import Path
 
 import pytest
 
 from provisioning_server.ledger.changes import Event
 from provisioning_server.ledger.entry_bodies import KINDS, encode
+from provisioning_server.ledger.open_ledger import open_ledger
 from provisioning_server.ledger.sql import schema
-from tests.provisioning_server.ledger.events import ONE_OF_EACH
+from tests.provisioning_server.ledger.events import NOW, ONE_OF_EACH
 
 PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "ledger.md").read_text("utf-8")
 
@@ -25,11 +28,12 @@ def _names(text: str) -> set[str]:
     return set(re.findall(r"`([a-z_-]+)`", re.sub(r"\([^)]*\)", "", text)))
 
 
-def test_tables_and_columns_are_listed() -> None:
+def test_tables_and_columns_are_listed(tmp_path: Path) -> None:
     rows = re.findall(r"^\| `(\w+)` \| (.*) \|$", _section("Tables"), re.MULTILINE)
-    statements = [statement for statement in schema.MIGRATIONS[0] if statement.startswith("CREATE TABLE")]
-    tables = {statement.split()[2]: statement.split("(", 1)[1] for statement in statements}
-    columns = {table: set(re.findall(r"(?:^|,)\s*([a-z_]+) (?:\{|TEXT)", body)) for table, body in tables.items()}
+    open_ledger(tmp_path / "ledger.sqlite3", NOW).close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "ledger.sqlite3")) as connection:
+        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+        columns = {table: {each[1] for each in connection.execute(f"PRAGMA table_info({table})")} for table in tables}
     assert {table: _names(text) for table, text in rows} == columns
 
 
@@ -40,7 +44,7 @@ def test_version_is_that_of_the_program() -> None:
 @pytest.mark.parametrize("event", ONE_OF_EACH, ids=lambda event: type(event).__name__)
 def test_fields_of_an_entry_are_listed(event: Event) -> None:
     kind = KINDS[type(event)]
-    (text,) = re.findall(rf"^`{kind}`: (.*?)(?=^`[a-z-]+`: |^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)
+    (text,) = re.findall(rf"^`{kind}`: (.*?)(?=^`[a-z-]+`: |^##+ |\Z)", PAGE, re.MULTILINE | re.DOTALL)
     table = re.findall(r"^\| (`[^|]*) \|", text, re.MULTILINE)
     named = _names(" ".join(table) if table else text)
     assert named == json.loads(encode(event)).keys() - {"kind"}

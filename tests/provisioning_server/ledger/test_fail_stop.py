@@ -33,6 +33,7 @@ from tests.support.server_parts import chip_serial
 QUESTIONS: dict[str, Callable[[SqlLedger], object]] = {
     "head": SqlLedger.head,
     "identity": lambda ledger: ledger.identity,
+    "administered": lambda ledger: ledger.administered.stations(),
     "known": lambda ledger: ledger.known([chip_serial(1)], [public_key(1)]),
     "challenged": lambda ledger: ledger.challenged(chip_serial(1), challenge_of(1)),
     "given_challenges": lambda ledger: ledger.given_challenges([challenge_of(1)]),

@@ -1,0 +1,98 @@
+"""What is asked about stations, work orders and revocations. The entries themselves hold what the tables point to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import TypeVar
+
+from provisioning_server.ledger.administration import (
+    AdministrativeEvent,
+    CrlIssued,
+    OrderOpened,
+    Revoked,
+    StationAdmitted,
+    StationInvited,
+)
+from provisioning_server.ledger.entry_bodies import decode
+from provisioning_server.ledger.sql.database import Connection, DatabaseError
+from provisioning_server.ledger.store import Invitation, Station, WorkOrder
+
+_Event = TypeVar("_Event", StationInvited, StationAdmitted, OrderOpened, Revoked, CrlIssued)
+
+
+class AdministrationTables:
+    """Reads the tables of a ledger."""
+
+    def __init__(self, reading: Callable[[], AbstractContextManager[Connection]]) -> None:
+        self._reading = reading
+
+    def newest(self) -> int:
+        """Return the index of the newest administrative entry; -1 if there is none."""
+        with self._reading() as connection:
+            ((newest,),) = connection.rows("SELECT administered FROM ledger")
+        return int(newest)
+
+    def stations(self) -> Sequence[Station]:
+        """Return the certificates of all stations that ever were, oldest first."""
+        with self._reading() as connection:
+            rows = connection.rows(
+                "SELECT e.idx, e.body, s.removed FROM stations s JOIN entries e ON e.idx = s.idx ORDER BY e.idx"
+            )
+            return [Station(_event(StationAdmitted, index, body), removed) for index, body, removed in rows]
+
+    def invitations(self) -> Sequence[Invitation]:
+        """Return all invitations, oldest first."""
+        with self._reading() as connection:
+            rows = connection.rows(
+                "SELECT e.idx, e.body, i.closed FROM invitations i JOIN entries e ON e.idx = i.idx ORDER BY e.idx"
+            )
+            return [Invitation(_event(StationInvited, index, body), closed) for index, body, closed in rows]
+
+    def orders(self) -> Sequence[WorkOrder]:
+        """Return all work orders, oldest first."""
+        with self._reading() as connection:
+            rows = connection.rows(
+                "SELECT e.idx, e.body, w.issued, w.closed FROM work_orders w JOIN entries e ON e.idx = w.idx"
+                " ORDER BY e.idx"
+            )
+            return [WorkOrder(_event(OrderOpened, index, body), issued, closed) for index, body, issued, closed in rows]
+
+    def revocations(self, signer_serial: bytes | None = None) -> Sequence[Revoked]:
+        """Return what was revoked of a signer (9 bytes), or of all, oldest first."""
+        found = "SELECT e.idx, e.body FROM revocations r JOIN entries e ON e.idx = r.idx"
+        with self._reading() as connection:
+            if signer_serial is None:
+                rows = connection.rows(f"{found} ORDER BY e.idx")
+            else:
+                rows = connection.rows(f"{found} WHERE r.signer_serial = ? ORDER BY e.idx", (signer_serial,))
+            return [_event(Revoked, *row) for row in rows]
+
+    def revocation(self, certificate_index: int) -> Revoked | None:
+        """Return how a certificate was revoked, by its entry; None if it was not."""
+        with self._reading() as connection:
+            rows = connection.rows(
+                "SELECT e.idx, e.body FROM revocations r JOIN entries e ON e.idx = r.idx WHERE r.certificate = ?",
+                (certificate_index,),
+            )
+            return _event(Revoked, *rows[0]) if rows else None
+
+    def newest_crl(self, signer_serial: bytes) -> CrlIssued | None:
+        """Return the newest list of a signer (9 bytes); None if it has signed none."""
+        with self._reading() as connection:
+            rows = connection.rows(
+                "SELECT e.idx, e.body FROM crls c JOIN entries e ON e.idx = c.idx WHERE c.signer_serial = ?"
+                " ORDER BY c.number DESC LIMIT 1",
+                (signer_serial,),
+            )
+            return _event(CrlIssued, *rows[0]) if rows else None
+
+
+def _event(kind: type[_Event], index: int, body: str) -> _Event:
+    try:
+        event: AdministrativeEvent | object = decode(body)
+    except ValueError as error:
+        raise DatabaseError(f"entry {index} is damaged") from error
+    if not isinstance(event, kind):
+        raise DatabaseError(f"entry {index} is of another kind than it should be")
+    return event
