@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
+import signal
+from collections.abc import Coroutine, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 from atcaprov.errors import AtcaProvError, Code, UsageError
-from atcaprov.program.signals import stopped_by_signals
+from atcaprov.program.signals import called_at_hangup, stopped_by_signals
 from atcaprov.terminal.console import Console
 from atcaprov.terminal.keys import Key
 from provisioning_server.audit.chip_log_key import opened_log_key
+from provisioning_server.control.drain import Drain
+from provisioning_server.control.reload import Reload
 from provisioning_server.guide_files.writer import GuideFilesWriter
 from provisioning_server.internal_error import internal_error
 from provisioning_server.issuing.rollback_guard import RollbackGuard
 from provisioning_server.issuing.server_clock import ServerClock, check_clock
 from provisioning_server.ledger.store import Ledger
+from provisioning_server.operations.service_manager import ServiceManager
 from provisioning_server.parts.context import ServerContext
 from provisioning_server.parts.endpoints import Endpoints
 from provisioning_server.parts.health_parts import health_parts
@@ -38,18 +42,28 @@ class ProvisioningServer:
     """A Provisioning Server: signers, a data folder, with or without a console."""
 
     def __init__(
-        self, settings: Settings, signers: SignerRegistry, folder: DataFolder, log: ProgramLog, console: Console | None
+        self,
+        settings: Settings,
+        signers: SignerRegistry,
+        folder: DataFolder,
+        log: ProgramLog,
+        console: Console | None,
+        manager: ServiceManager | None = None,
     ) -> None:
+        """`manager` is told how the server is, if a service manager started it."""
         self._settings = settings
         self._signers = signers
         self._folder = folder
         self._log = log
         self._console = console
+        self._manager = manager or ServiceManager()
+        self._reload = Reload(log, self._manager)
         self._stop = asyncio.Event()
+        self._drain = Drain(self.stop, settings.limits.stop_seconds)
         self._fault: AtcaProvError | None = None
 
     async def run(self) -> None:
-        """Serve until ESC, a signal or `stop`.
+        """Serve until ESC, a signal or `stop`. Without a console a SIGHUP reloads the settings.
 
         Raises:
             AtcaProvError: it could not start, a key file turned out to be damaged, or a part of the server failed that
@@ -65,7 +79,7 @@ class ProvisioningServer:
             watch = watch_ledger(ledger, self._folder, key, self._signers, self._log, _now)
             writer = self._guide_files_writer(ledger, watch.guard)
             try:
-                with stopped_by_signals(self.stop):
+                with self._signals_heeded():
                     await self._serve(ledger, writer, watch)
             finally:
                 await asyncio.to_thread(writer.stop)
@@ -77,6 +91,16 @@ class ProvisioningServer:
     def stop(self) -> None:
         """Stop cleanly; on the loop of `run`."""
         self._stop.set()
+
+    @contextlib.contextmanager
+    def _signals_heeded(self) -> Iterator[None]:
+        with contextlib.ExitStack() as stack:
+            if self._console is None:
+                stack.enter_context(called_at_hangup(self._reload.soon))
+                stack.enter_context(stopped_by_signals(self.stop, signal.SIGINT, signal.SIGTERM))
+            else:
+                stack.enter_context(stopped_by_signals(self.stop))
+            yield
 
     def _guide_files_writer(self, ledger: Ledger, guard: RollbackGuard) -> GuideFilesWriter:
         try:
@@ -96,7 +120,7 @@ class ProvisioningServer:
         self._log.info("Signer Manager started.")
         asyncio.get_running_loop().set_exception_handler(self._log_fault)
         context = ServerContext(
-            self._settings, self._folder, self._log, self._console, _now,
+            self._settings, self._folder, self._log, self._console, _now, self._manager, self._reload, self._drain,
             self._signers, ledger, watch, writer, clock, self._fail,
         )  # fmt: skip
         issuing = issuing_parts(context)
@@ -106,11 +130,20 @@ class ProvisioningServer:
         try:
             self._log.info("Server starting...")
             await endpoints.start()
-            await self._until_stopped(signers, watch.keeper.run(), health.deadline.watch())
+            self._manager.ready()
+            watched = (
+                watch.keeper.run(),
+                health.deadline.watch(),
+                health.ready_when(signers),
+                endpoints.signs_of_life(),
+            )
+            await self._until_stopped(signers, *watched)
             self._log.info("Server stopping...")
         finally:
+            self._manager.stopping()
             watcher_stopped = asyncio.create_task(signers.watcher.stop())
-            issuing.queue.stop()  # what waits for a module is refused now, what a module is at gets its reply
+            self._drain.ended(await endpoints.drain(self._drain.seconds))
+            issuing.queue.stop()  # what still waits for a module is refused, what a module is at gets its reply
             await endpoints.stop_requests()
             await watcher_stopped
             await signers.lifecycle.stop()

@@ -25,6 +25,7 @@ from atcaprov.web.address import WebAddress
 from provisioning_server.audit.log_key import LogChip
 from provisioning_server.commands.parameter_types import Duration, LedgerUrl, RateLimit
 from provisioning_server.ledger.ledger_place import PostgresqlUrl
+from provisioning_server.operations.service_manager import service_manager
 from provisioning_server.orders.rate_limits import DEFAULT_RATE, DEFAULT_SERVER_RATE, RequestRates
 from provisioning_server.orders.rates import Rate
 from provisioning_server.passwords.given_passwords import credentials_folder, read_passwords
@@ -43,6 +44,7 @@ from signer_module.commands.password_options import DESCRIPTOR
     cls=LazyGroup,
     modules={
         "audit": "provisioning_server.commands.audit.group",
+        "drain": "provisioning_server.commands.drain",
         "ledger": "provisioning_server.commands.ledger.group",
         "reload": "provisioning_server.commands.reload",
         "status": "provisioning_server.commands.status",
@@ -221,13 +223,14 @@ def serve(settings: Settings) -> None:
         ProvisioningServer,  # a third of the start: --help and wrong options do not need it
     )
 
+    manager = service_manager(os.environ)
     allow_enough_descriptors()
     registry = SignerRegistry(_software_signers(settings.signer_folders))
     folder = DataFolder(settings.data, datetime.now())
     with folder.locked(), folder.program_log() as file, open_console() as console:
         log = ProgramLog(file, sys.stdout, level=settings.log_level)
         try:
-            event_loop.run(ProvisioningServer(settings, registry, folder, log, console).run())
+            event_loop.run(ProvisioningServer(settings, registry, folder, log, console, manager).run())
         except AtcaProvError as error:
             log.last_words(str(error))
             raise

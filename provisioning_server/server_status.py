@@ -10,8 +10,10 @@ from importlib.metadata import version
 from typing import Any
 
 from atcaprov.errors import AtcaProvError
+from atcaprov.program.console_text import counted
 from provisioning_server.ledger.store import Ledger
 from provisioning_server.log_names import time_text
+from provisioning_server.operations.readiness import Readiness
 from provisioning_server.signers.registry import RegistryEntry, SignerRegistry
 from provisioning_server.signers.signer_warnings import signer_warnings
 from provisioning_server.web.health import HealthCheck
@@ -27,6 +29,7 @@ class StatusSources:
     signers: SignerRegistry
     ledger: Ledger
     health: HealthCheck
+    readiness: Readiness
     clients: Callable[[], Sequence[str]]
 
 
@@ -58,12 +61,24 @@ class ServerStatus:
             "since": time_text(self._since),
             "health": health.status,
             "code": health.code,
+            "ready": not (why := sources.readiness.look().why),
+            "not_ready": why,
             "addresses": self.addresses,
             "web": self.web,
             "signers": [_signer(entry, self._now()) for entry in sources.signers.entries()],
             "clients": list(sources.clients()),
         }
         return at_once | await asyncio.to_thread(self._read)
+
+    def line(self) -> str:
+        """Return the status in a line, for `systemctl status`."""
+        sources = self._sources
+        entries = sources.signers.entries()
+        ready = sum(entry.trouble is None and entry.signer.ready for entry in entries)
+        why = sources.readiness.look().why
+        phase = f"Not ready: {why}" if why else "Ready"
+        clients = counted(len(sources.clients()), "client")
+        return f"{phase}. {ready} of {counted(len(entries), 'signer')} ready, {clients} connected."
 
     def _read(self) -> dict[str, Any]:
         """Return what is read from the disk."""

@@ -105,6 +105,28 @@ def stopped_by_signals(stop: Callable[[], None], *numbers: signal.Signals) -> It
             loop.remove_signal_handler(number)
 
 
+@contextmanager
+def called_at_hangup(act: Callable[[], object]) -> Iterator[None]:
+    """Let each SIGHUP call `act` on the running event loop: for a service, which has no terminal that could hang up.
+
+    One that was ignored when the program began stays ignored; where there is no SIGHUP (Windows), nothing calls it.
+    """
+    import asyncio  # a program without a loop does not load it
+
+    loop = asyncio.get_running_loop()
+    installed: list[signal.Signals] = []
+    for number in ENDING:
+        if number.name == "SIGHUP" and signal.getsignal(number) is not signal.SIG_IGN:
+            with suppress(NotImplementedError, RuntimeError, ValueError):
+                loop.add_signal_handler(number, act)
+                installed.append(number)
+    try:
+        yield
+    finally:
+        for number in installed:
+            loop.remove_signal_handler(number)
+
+
 def end_text(number: int) -> str:
     """Return what a program says on standard error when a signal ends it."""
     return "Interrupted." if number == signal.SIGINT else f"Ended by {signal.Signals(number).name}."

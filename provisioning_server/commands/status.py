@@ -59,6 +59,8 @@ def _lines(status: dict[str, Any]) -> Iterator[str]:
     if status["running"]:
         yield f"Provisioning Server {status['version']}, running since {status['since']}."
         yield f"Health: {status['health']}{', ' if status['code'] else ''}{status['code']}."
+        if not status["ready"]:
+            yield f"Not ready: {status['not_ready']}."
         yield f"Addresses: {', '.join(status['addresses']) or 'none yet'}."
         if status["web"]:
             yield f"Web page: {status['web']}."

@@ -7,6 +7,8 @@ from typing import Any, Protocol
 
 from atcaprov.errors import AtcaProvError
 from atcaprov.log import Log
+from provisioning_server.internal_error import internal_error
+from provisioning_server.operations.service_manager import ServiceManager
 
 
 class TakeOver(Protocol):
@@ -30,10 +32,13 @@ class ReadAgain(Protocol):
 class Reload:
     """Reloads all settings that were added. A broken file leaves everything as it was."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: Log, manager: ServiceManager | None = None) -> None:
+        """`manager` is told when a reload begins and ends."""
         self._log = log
+        self._manager = manager or ServiceManager()
         self._readers: list[ReadAgain] = []
         self._one_at_a_time = asyncio.Lock()
+        self._begun: set[asyncio.Task[None]] = set()
 
     def add(self, read: ReadAgain) -> None:
         """Reload these settings, too."""
@@ -46,16 +51,36 @@ class Reload:
             AtcaProvError: as the reader that failed; nothing has changed then.
         """
         async with self._one_at_a_time:
+            self._manager.reloading()
             try:
-                take_overs = [await asyncio.to_thread(read) for read in self._readers]
+                changed = await self._reload()
             except AtcaProvError as error:
                 self._log.error(f"Nothing was reloaded, the old settings stay. {error}")
                 raise
-            changed = [sentence for take_over in take_overs for sentence in take_over()]
+            finally:
+                self._manager.ready()
         for sentence in changed:
             self._log.info(f"Reloaded: {sentence}")
         self._log.info("Settings reloaded." if changed else "Settings reloaded: nothing has changed.")
         return changed
+
+    def soon(self) -> None:
+        """Reload for a signal, on the running loop; what is wrong stands in the log."""
+        task = asyncio.create_task(self._reload_and_log())
+        self._begun.add(task)
+        task.add_done_callback(self._begun.discard)
+
+    async def _reload_and_log(self) -> None:
+        try:
+            await self.reload()
+        except AtcaProvError:
+            pass  # it is logged
+        except Exception as error:
+            self._log.error(str(internal_error(error)))
+
+    async def _reload(self) -> list[str]:
+        take_overs = [await asyncio.to_thread(read) for read in self._readers]
+        return [sentence for take_over in take_overs for sentence in take_over()]
 
     async def answer(self, _: dict[str, Any]) -> dict[str, Any]:
         """Answer the command `reload`."""

@@ -55,7 +55,7 @@ class IssuingWorker:
         self._authority = authority
         self._died = died
         self._loop = loop
-        self._waiting: queue.SimpleQueue[Item | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[Item | asyncio.Event | None] = queue.SimpleQueue()
         self._ended = False
         self._thread = threading.Thread(target=self._run, name="issuing", daemon=True)
         self._thread.start()
@@ -75,6 +75,12 @@ class IssuingWorker:
         self._waiting.put(event)
         if self._ended:
             self._refuse_waiting()
+
+    async def answers(self) -> None:
+        """Wait until the thread has taken all that was queued before: never, while it hangs."""
+        reached = asyncio.Event()
+        self._waiting.put(reached)
+        await reached.wait()
 
     async def stop(self) -> None:
         """Answer what was submitted before, then end the thread."""
@@ -106,7 +112,10 @@ class IssuingWorker:
         try:
             item = self._waiting.get(timeout=self._authority.waits)
             while item is not None:
-                batch.append(item)
+                if isinstance(item, asyncio.Event):
+                    self._loop.call_soon_threadsafe(item.set)
+                else:
+                    batch.append(item)
                 if len(batch) == BATCH_MAX:
                     return batch, more
                 item = self._waiting.get_nowait()

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from atcaprov.terminal.console import Console
+from provisioning_server.control.drain import Drain
+from provisioning_server.control.reload import Reload
 from provisioning_server.guide_files.writer import GuideFilesWriter
 from provisioning_server.issuing.server_clock import ServerClock
 from provisioning_server.ledger.store import Ledger
+from provisioning_server.operations.service_manager import ServiceManager
 from provisioning_server.program_log import ProgramLog
 from provisioning_server.records.data_folder import DataFolder
 from provisioning_server.settings import Settings
@@ -26,6 +29,10 @@ class ServerContext:
     log: ProgramLog
     console: Console | None
     now: Callable[[], datetime]
+    manager: ServiceManager
+    reload: Reload
+    """Where a part adds settings that it reads from files."""
+    drain: Drain
     signers: SignerRegistry
     ledger: Ledger
     watch: LedgerWatch

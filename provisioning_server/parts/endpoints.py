@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from atcaprov.errors import Code, UsageError
 from atcaprov.missing_packages import extra_command
 from atcaprov.web.login_links import ConsoleLinks, LinkFile
-from provisioning_server.control.reload import Reload
 from provisioning_server.control.server import ControlServer
+from provisioning_server.operations.signs_of_life import give_signs_of_life
 from provisioning_server.orders.rate_limits import RateLimits
 from provisioning_server.parts.context import ServerContext
 from provisioning_server.parts.health_parts import HealthParts
@@ -19,6 +19,9 @@ from provisioning_server.parts.signer_parts import SignerParts
 from provisioning_server.parts.station_parts import admission
 from provisioning_server.server_status import ServerStatus, StatusSources
 from provisioning_server.transport.listener import Listener
+
+REFUSED_SECONDS: Final = 2.0
+"""For clients to read that their request is refused, when the time of a drain is over."""
 
 if TYPE_CHECKING:
     from provisioning_server.web.page import WebPage
@@ -31,17 +34,21 @@ class Endpoints:
         self, context: ServerContext, issuing: IssuingParts, signers: SignerParts, health: HealthParts
     ) -> None:
         self._context = context
+        self._issuing = issuing
+        self._health = health
         self._page = _web_page(context, signers, health)
         self._rates = RateLimits(context.settings.rates, time.monotonic, context.log)
         self._listener = Listener(
             context.settings.limits, self._rates, issuing.worker.submit, context.log, admission(context)
         )
         self._control = ControlServer(context.folder.path, context.log)
-        self.reload = Reload(context.log)
-        sources = StatusSources(context.signers, context.ledger, health.health, lambda: self._listener.clients)
+        sources = StatusSources(
+            context.signers, context.ledger, health.health, health.readiness, lambda: self._listener.clients
+        )
         self._status = ServerStatus(sources, context.now)
         self._control.handle("status", self._status.answer)
-        self._control.handle("reload", self.reload.answer)
+        self._control.handle("reload", context.reload.answer)
+        self._control.handle("drain", context.drain.answer)
 
     async def start(self) -> None:
         """Open them all; raises AtcaProvError."""
@@ -54,9 +61,19 @@ class Endpoints:
         for address in status.addresses:
             log.info(f"Server listening on {address}.")
 
+    async def signs_of_life(self) -> None:
+        """Tell the service manager how the server is, without end."""
+        await give_signs_of_life(self._context.manager, self._issuing.worker.answers, self._status.line)
+
+    async def drain(self, seconds: float) -> int:
+        """Accept no more clients, and let those with an open request get their reply; return how many have none."""
+        self._health.readiness.draining()
+        return await self._listener.drain(seconds)
+
     async def stop_requests(self) -> None:
-        """Accept nothing more from clients and browsers; open requests get their replies."""
-        await asyncio.gather(self._listener.stop(), *([self._page.stop()] if self._page is not None else []))
+        """Close what is left of the connections of clients and browsers."""
+        stopping = [self._listener.stop(REFUSED_SECONDS)]
+        await asyncio.gather(*stopping, *([self._page.stop()] if self._page is not None else []))
 
     async def stop_commands(self) -> None:
         """Accept no more commands; open ones end."""

@@ -10,6 +10,7 @@ from atcaprov.wire.messages import ErrorReply
 from provisioning_server import rejections
 from provisioning_server.issuing.proof_deadline import ProofDeadline
 from provisioning_server.ledger.store import Ledger, SignerTally
+from provisioning_server.operations.readiness import Readiness
 from provisioning_server.parts.context import ServerContext
 from provisioning_server.parts.signer_parts import SignerParts
 from provisioning_server.records.signer_documents import SignerDocuments
@@ -24,6 +25,12 @@ class HealthParts:
     deadline: ProofDeadline
     overview: SignerOverview
     health: HealthCheck
+    readiness: Readiness
+
+    async def ready_when(self, signers: SignerParts) -> None:
+        """Note that the server has started, as soon as each signer was opened or refused once."""
+        await signers.watcher.looked_at_first()
+        self.readiness.started()
 
 
 def health_parts(context: ServerContext, signers: SignerParts) -> HealthParts:
@@ -39,7 +46,7 @@ def health_parts(context: ServerContext, signers: SignerParts) -> HealthParts:
         lambda: deadline.sentence,
     )
     health = HealthCheck(context.signers, trouble, lambda: context.writer.trouble, lambda: deadline.sentence)
-    return HealthParts(deadline, overview, health)
+    return HealthParts(deadline, overview, health, Readiness(lambda: _failing(health)))
 
 
 def _trouble(context: ServerContext, documents: SignerDocuments | None) -> ErrorReply | None:
@@ -50,6 +57,11 @@ def _trouble(context: ServerContext, documents: SignerDocuments | None) -> Error
     except AtcaProvError as error:
         return rejections.LEDGER_BEHIND if error.code == Code.LEDGER_BEHIND else rejections.RECORDS_FAILED
     return rejections.LEDGER_BEHIND if context.watch.guard.is_behind else context.clock.doubt(documents)
+
+
+def _failing(health: HealthCheck) -> str:
+    found = health.look()
+    return found.code if found.http_status != 200 else ""
 
 
 def _tally(ledger: Ledger, signer_serial: bytes) -> SignerTally | None:

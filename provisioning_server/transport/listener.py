@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import socket
 import ssl
@@ -84,15 +85,22 @@ class Listener:
         """Return the addresses of the clients that are connected."""
         return [connection.peer for connection in self._connections if not connection.leaving]
 
-    async def stop(self) -> None:
-        """Accept nothing more, let requests that are open get their replies, close every connection."""
+    async def drain(self, seconds: float) -> int:
+        """Accept nothing more, and close each connection when its open request has its reply.
+
+        Return how many are not closed within the time.
+        """
         if self._server is not None:
             self._server.close()
         for connection in list(self._connections):
             connection.stop()
-        try:
-            await asyncio.wait_for(self._all_closed.wait(), self.limits.stop_seconds)
-        except TimeoutError:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._all_closed.wait(), seconds)
+        return len(self._connections)
+
+    async def stop(self, seconds: float | None = None) -> None:
+        """Drain, within `stop_seconds` or the time that is given, and close what is left."""
+        if await self.drain(self.limits.stop_seconds if seconds is None else seconds):
             for connection in list(self._connections):
                 connection.late()
         if self._sweeper is not None:

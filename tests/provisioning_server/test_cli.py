@@ -160,7 +160,7 @@ def test_a_second_server_on_the_same_data_is_refused(signer: SignerFolder, tmp_p
         third.address()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signal_leads_to_an_orderly_stop(signer: SignerFolder, tmp_path: Path, number: signal.Signals) -> None:
     with server_program("--signer", signer.path, "--data", tmp_path) as server:
         address = server.address()
