@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from typing import TYPE_CHECKING, Final
 
 from atcaprov.errors import Code, UsageError
 from atcaprov.missing_packages import extra_command
 from atcaprov.web.login_links import ConsoleLinks, LinkFile
+from provisioning_server.control.actions import ACTIONS, Administrator
 from provisioning_server.control.server import ControlServer
 from provisioning_server.operations.signs_of_life import give_signs_of_life
 from provisioning_server.orders.rate_limits import RateLimits
@@ -49,6 +51,9 @@ class Endpoints:
         self._control.handle("status", self._status.answer)
         self._control.handle("reload", context.reload.answer)
         self._control.handle("drain", context.drain.answer)
+        self.administrator = Administrator(context.folder.path, context.now, issuing.worker.administer)
+        for name, action in ACTIONS.items():
+            self._control.handle(name, functools.partial(self.administrator.run, action))
 
     async def start(self) -> None:
         """Open them all; raises AtcaProvError."""

@@ -22,6 +22,10 @@ _NUMBERED: Final = "_"
 _MADE_HERE: Final = re.compile(rf"[a-z]+-\d{{8}}-\d{{6}}({_NUMBERED}\d{{4,}})?", re.ASCII)
 
 
+class FolderInUseError(UsageError):
+    """A server, or a command that writes, holds the data folder."""
+
+
 class DataFolder:
     """`logs/`, `certs/`, `signers/`, `modules/` and the lock in one folder."""
 
@@ -122,8 +126,8 @@ def _locked(what: Path, flags: int, folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _in_use(path: Path) -> UsageError:
-    return UsageError(
+def _in_use(path: Path) -> FolderInUseError:
+    return FolderInUseError(
         f"A Provisioning Server or one of its commands uses the data folder {path}.",
         advice="Stop it, or name another folder with --data.",
     )
