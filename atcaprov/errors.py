@@ -139,7 +139,9 @@ class Code(enum.StrEnum):
     UNIT_INVALID = "unit-invalid"
     # ServerRejected: what a server answers
     REQUEST_INVALID = "request-invalid"
+    PRODUCT_UNKNOWN = "product-unknown"
     SIGNER_UNKNOWN = "signer-unknown"
+    SIGNER_NOT_ALLOWED = "signer-not-allowed"
     SIGNER_NOT_READY = "signer-not-ready"
     SIGNER_UNPLUGGED = "signer-unplugged"
     SIGNER_QUARANTINED = "signer-quarantined"

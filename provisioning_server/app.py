@@ -29,6 +29,7 @@ from provisioning_server.parts.issuing_parts import issuing_parts
 from provisioning_server.parts.signer_parts import SignerParts, signer_parts
 from provisioning_server.passwords.automatic_unlock import require_all_ready
 from provisioning_server.passwords.console_prompt import PasswordPrompt
+from provisioning_server.products.signer_watch import watch_signers
 from provisioning_server.program_log import ProgramLog
 from provisioning_server.records.data_folder import DataFolder
 from provisioning_server.settings import Settings
@@ -136,6 +137,7 @@ class ProvisioningServer:
                 health.deadline.watch(),
                 health.ready_when(signers),
                 endpoints.signs_of_life(),
+                watch_signers(issuing.products, self._signers, self._log),
             )
             await self._until_stopped(signers, *watched)
             self._log.info("Server stopping...")

@@ -13,7 +13,6 @@ from typing import NoReturn
 import click
 from click.core import ParameterSource
 
-from atcaprov.config_zone.zone_file import read_zone_file
 from atcaprov.errors import AtcaProvError, UsageError
 from atcaprov.program import event_loop
 from atcaprov.program.exit_codes import run_program
@@ -29,6 +28,7 @@ from provisioning_server.operations.service_manager import service_manager
 from provisioning_server.orders.rate_limits import DEFAULT_RATE, DEFAULT_SERVER_RATE, RequestRates
 from provisioning_server.orders.rates import Rate
 from provisioning_server.passwords.given_passwords import credentials_folder, read_passwords
+from provisioning_server.products.product import ProductFiles
 from provisioning_server.program_log import ProgramLog
 from provisioning_server.records.data_folder import DataFolder
 from provisioning_server.settings import DEFAULT_BIND, DEFAULT_PORT, Settings, default_data
@@ -122,6 +122,12 @@ from signer_module.commands.password_options import DESCRIPTOR
     help="Start although the clock is before the newest record, because you have checked it. The reason is recorded.",
 )  # fmt: skip
 @click.option(
+    "--profile", "profiles", metavar="FILE", envvar="PROVISIONING_SERVER_PROFILE", multiple=True,
+    type=click.Path(path_type=Path),
+    help="Product profile, or a folder of them: only these products get certificates, and only from signers that fit"
+    " them. Repeat it for several.",
+)  # fmt: skip
+@click.option(
     "--config", "configs", metavar="FILE", envvar="PROVISIONING_SERVER_CONFIG", multiple=True,
     type=click.Path(path_type=Path),
     help="Configuration zone of the product, as provisioning-client takes it; a chip with another one gets no"
@@ -163,6 +169,7 @@ def command(
     password_fd: int | None,
     accept_clock: str | None,
     proof_within: timedelta | None,
+    profiles: tuple[Path, ...],
     configs: tuple[Path, ...],
     allow_rekey: bool,
     web: str | None,
@@ -190,7 +197,7 @@ def command(
         accept_clock=accept_clock,
         allow_rekey=allow_rekey,
         proof_within=proof_within,
-        config_zones=tuple(read_zone_file(path).zone.data for path in configs),
+        products=ProductFiles(profiles, configs),
         passwords=tuple(password for source in sources for password in read_passwords(source)),
         credentials=credentials_folder(os.environ),
         modules=modules,

@@ -117,14 +117,32 @@ IDLE: Final = _rejected(
 )
 
 
-def other_configuration(differing: Sequence[int]) -> ErrorReply:
-    """Return a rejection that lists the bytes in which a configuration zone differs from the product's."""
-    listed = ", ".join(map(str, differing[:_LISTED])) + (" ..." if len(differing) > _LISTED else "")
-    return _rejected(
-        Code.REQUEST_INVALID,
-        f"The chip's configuration zone is not that of a product of this server: bytes {listed} differ.",
-        False,
-    )
+def other_configuration(product: str, fields: str, *, locked: bool) -> ErrorReply:
+    """Return a rejection that says in words how a configuration zone, `locked` or not, differs from a product's."""
+    advice = " Set the board aside." if locked else ""
+    return _cut(Code.REQUEST_INVALID, f"The chip's configuration zone is not that of {product}: {fields}.{advice}")
+
+
+def product_unknown(name: str, names: Sequence[str]) -> ErrorReply:
+    """Return a rejection of a product that the server has no profile of."""
+    known = f" It has {', '.join(names[:_LISTED])}{' ...' if len(names) > _LISTED else ''}." if names else ""
+    return _cut(Code.PRODUCT_UNKNOWN, f"The server has no profile of the product '{name}'.{known}")
+
+
+def product_ambiguous(names: Sequence[str]) -> ErrorReply:
+    """Return a rejection of a request without a product that more than one profile fits."""
+    listed = ", ".join(names[:_LISTED])
+    return _cut(Code.PRODUCT_UNKNOWN, f"The chip may be one of several products, {listed}, and the request names none.")
+
+
+def signer_not_allowed(product: str, problem: str) -> ErrorReply:
+    """Return a rejection of a signer that may not sign for a product."""
+    return _cut(Code.SIGNER_NOT_ALLOWED, f"The signer may not sign for the product {product}: it {problem}.")
+
+
+def _cut(code: Code, message: str) -> ErrorReply:
+    """Return a rejection of a message that is made printable and cut to the size of a reply."""
+    return _rejected(code, printable(message).encode()[:ERROR_MESSAGE_SIZE_MAX].decode(errors="ignore"), False)
 
 
 def moment(time: datetime) -> str:

@@ -17,6 +17,7 @@ from provisioning_server.audit.log_key import LogChip
 from provisioning_server.ledger.ledger_place import PostgresqlUrl
 from provisioning_server.orders.rate_limits import RequestRates
 from provisioning_server.passwords.given_passwords import GivenPassword
+from provisioning_server.products.product import ProductFiles
 from provisioning_server.stations.server_names import require_server_name
 from provisioning_server.transport.limits import ConnectionLimits
 
@@ -44,8 +45,8 @@ class Settings:
     tls_names: tuple[str, ...] = ()
     """Names and addresses by which stations reach the server; none: those of the computer."""
     allow_rekey: bool = False
-    config_zones: tuple[bytes, ...] = ()
-    """The configuration zones of the products; without one, any is served."""
+    products: ProductFiles = field(default_factory=ProductFiles)
+    """Files of the products that are served; without one, any chip is."""
     passwords: tuple[GivenPassword, ...] = field(default=(), repr=False)
     credentials: Path | None = None
     """Folder of systemd's credentials."""

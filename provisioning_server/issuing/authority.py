@@ -38,6 +38,7 @@ from provisioning_server.issuing.signing_queue import SigningBegins
 from provisioning_server.ledger.changes import Reported
 from provisioning_server.ledger.store import Known, Ledger
 from provisioning_server.log_names import by_text, device_text
+from provisioning_server.products.served_products import ServedProducts
 from provisioning_server.rejections import rejection
 from provisioning_server.signers.registry import SignerRegistry
 
@@ -74,16 +75,15 @@ class Authority:
         checkpoint: Callable[[], bytes] = _no_checkpoint,
         log_key: Callable[[], bytes] = _no_checkpoint,
         allow_rekey: bool = False,
-        zones: Sequence[bytes] = (),
+        products: ServedProducts | None = None,
     ) -> None:
         """Take the name of this server, and log its intents that have no result.
 
         Raises AtcaProvError RECORDS_FAILED, or UsageError LEDGER_IN_USE if another program has the name.
         `checkpoint` returns a signed note about the newest head of the ledger, or no bytes.
         `server` names this one among all of a ledger; if it is `alone`, those of another name are its own, too: then
-        it has got a new name since. `zones` are the configuration zones (128 bytes) of the products, if only these are
-        served. `guard` compares signers and checkpoints with the ledger; `log_key` returns the verifier key of the
-        checkpoints as text.
+        it has got a new name since. `products` are those that are served; without them every chip is. `guard` compares
+        signers and checkpoints with the ledger; `log_key` returns the verifier key of the checkpoints as text.
         """
         guard = guard or Unguarded()
         claim_name(ledger, server)
@@ -93,7 +93,7 @@ class Authority:
         self._listener = listener
         checked_clock = ServerClock(clock, lambda: ledger.newest)
         self._rules = RequestRules(
-            signers, ledger, checked_clock, log, guard=guard, allow_rekey=allow_rekey, zones=zones
+            signers, ledger, checked_clock, log, guard=guard, allow_rekey=allow_rekey, products=products
         )
         self._certification = Certification(
             signers,
@@ -127,6 +127,7 @@ class Authority:
         What is signed in this step is written and replied by the next one. No item raises; an error of this program
         that could have touched others is raised when all have their replies.
         """
+        items = [self._rules.named(item) if isinstance(item, ClientRequest) else item for item in items]
         step, self._next = self._next, Step(self._nothing_known)
         written = bug = None
         if self._failure is None:

@@ -10,20 +10,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from atcaprov.certs.keys import load_public_key
-from atcaprov.chip.maker_tables import TFLXTLS_TABLE
 from atcaprov.chip.trust_parts import TFLXTLS
 from atcaprov.config_zone.locks import claims_config_lock, is_data_locked, is_slot_locked
-from atcaprov.device.zones.config_zone import differing_bytes
 from atcaprov.errors import CertificateError, Code
 from atcaprov.log import Log
 from atcaprov.wire.messages import CertificatesRequest, ErrorReply, SignerReply, SignerRequest
 from provisioning_server import rejections
 from provisioning_server.issuing.in_progress import InProgress
-from provisioning_server.issuing.requests import SignersRequest
+from provisioning_server.issuing.requests import ClientRequest, SignersRequest
 from provisioning_server.issuing.rollback_guard import LedgerGuard
 from provisioning_server.issuing.server_clock import ServerClock
 from provisioning_server.ledger.store import Known, Ledger, StoredCertificate
 from provisioning_server.log_names import device_text
+from provisioning_server.products.product import Product
+from provisioning_server.products.served_products import ServedProducts
 from provisioning_server.rejections import moment
 from provisioning_server.signers.registry import SignerRegistry
 from provisioning_server.signers.signer import Signer
@@ -45,25 +45,22 @@ class RequestRules:
         *,
         guard: LedgerGuard,
         allow_rekey: bool = False,
-        zones: Sequence[bytes] = (),
+        products: ServedProducts | None = None,
     ) -> None:
-        """`zones` are the configuration zones (128 bytes) of the products, if only these are served."""
+        """`products` are those that are served; without them every chip is."""
         self._guard = guard
         self._signers = signers
         self._ledger = ledger
         self._clock = clock
         self._log = log
         self._allow_rekey = allow_rekey
-        self._zones = zones
+        self._products = products or ServedProducts()
 
     def offer(self, request: SignerRequest, known: Known, client: str = "") -> SignerReply | ErrorReply:
         """Return what a client is told about a signer, or the rejection that its requests would get."""
         self._guard.shown(request.checkpoint, client)
         if not self._ledger.has_room():
             return rejections.DISK_FULL
-        other_product = check_product(request.config_zone, self._zones) if request.config_zone else None
-        if other_product is not None:
-            return other_product
         if request.chip_serial and request.chip_serial[_UNIQUE] in _NONE:
             return rejections.NO_SERIAL
         signers = self._choose(request)
@@ -139,7 +136,7 @@ class RequestRules:
         signers = self._choose(request)
         if isinstance(signers, ErrorReply):
             return signers
-        rejected = check_public_key(request) or check_product(request.config_zone, self._zones)
+        rejected = check_public_key(request)
         return rejected or self._rejected_key(request.public_key, chip_serial, known, in_progress) or signers
 
     def _rejected_key(self, key: bytes, chip_serial: bytes, known: Known, in_progress: InProgress) -> ErrorReply | None:
@@ -151,7 +148,10 @@ class RequestRules:
         return rejections.OTHER_CHIP if elsewhere else None
 
     def _choose(self, request: SignersRequest) -> list[Signer] | ErrorReply:
-        """Return the signers that may serve a request now, or why none does."""
+        """Return the signers that may serve a request now, or why none does: of its product, and without doubts."""
+        product = self._product_of(request)
+        if isinstance(product, ErrorReply):
+            return product
         signers = self._signers.choose(request.signer_public_key, self.group(request))
         if isinstance(signers, ErrorReply):
             return signers
@@ -161,7 +161,22 @@ class RequestRules:
             doubt = self._guard.admit(signer) or self._clock.doubt(signer.documents)
             if doubt is None:
                 trusted.append(signer)
-        return trusted or doubt or rejections.SIGNER_NOT_READY
+        if not trusted:
+            return doubt or rejections.SIGNER_NOT_READY
+        return self._products.signers_for(product, trusted)
+
+    def _product_of(self, request: SignersRequest) -> Product | ErrorReply | None:
+        return self._products.product_of(request, self._signers.documents_of(request.signer_public_key))
+
+    def named(self, asked: ClientRequest) -> ClientRequest:
+        """Return a request with the name of the product that fits it, if it does not name one itself."""
+        request = asked.request
+        if not isinstance(request, CertificatesRequest | SignerRequest) or request.product:
+            return asked
+        product = self._product_of(request)
+        if not isinstance(product, Product) or not product.name:
+            return asked
+        return replace(asked, request=replace(request, product=product.name))
 
 
 def certificates_left(signers: Sequence[Signer]) -> int | None:
@@ -195,21 +210,6 @@ def check_locked_chip(request: CertificatesRequest, chip_serial: bytes) -> Error
     if not claims_config_lock(request.config_zone):
         return rejections.NOT_LOCKED
     return None
-
-
-def check_product(config_zone: bytes, zones: Sequence[bytes]) -> ErrorReply | None:
-    """Return a rejection unless a configuration is one of the products' (128 bytes each), or no product is set."""
-    differing = [_differing(config_zone, zone) for zone in zones]
-    if not differing or [] in differing:
-        return None
-    return rejections.other_configuration(min(differing, key=len))
-
-
-def _differing(config_zone: bytes, zone: bytes) -> list[int]:
-    """Return where a configuration is not that of a product; TFLXTLS of all orders are one product."""
-    if not TFLXTLS_TABLE.differing_bytes(zone):
-        return TFLXTLS_TABLE.differing_bytes(config_zone)
-    return differing_bytes(config_zone, zone)
 
 
 def check_public_key(request: CertificatesRequest) -> ErrorReply | None:

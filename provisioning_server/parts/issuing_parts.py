@@ -10,13 +10,16 @@ from provisioning_server.issuing.signing_queue import SigningQueue
 from provisioning_server.issuing.signing_thread import SigningThreads
 from provisioning_server.issuing.worker import IssuingWorker
 from provisioning_server.parts.context import ServerContext
+from provisioning_server.products.product_reload import ProductReload
+from provisioning_server.products.served_products import ServedProducts
 from provisioning_server.records.server_id import server_id
 
 
 @dataclass(frozen=True, slots=True)
 class IssuingParts:
-    """The queue of slow signers with its threads, and the thread that issues."""
+    """The products that are served, the queue of slow signers with its threads, and the thread that issues."""
 
+    products: ServedProducts
     queue: SigningQueue
     threads: SigningThreads
     worker: IssuingWorker
@@ -24,12 +27,14 @@ class IssuingParts:
 
 def issuing_parts(context: ServerContext) -> IssuingParts:
     """Build them, on the running loop; the thread that issues runs from here on. Raises AtcaProvError."""
+    products = ServedProducts(context.settings.products.read())
+    context.reload.add(ProductReload(products, context.settings.products))
     queue = SigningQueue(context.signers, lambda event: worker.tell(event))
-    worker = IssuingWorker(_authority(context, queue), asyncio.get_running_loop(), context.fail)
-    return IssuingParts(queue, SigningThreads(context.signers, queue, context.log, context.now), worker)
+    worker = IssuingWorker(_authority(context, products, queue), asyncio.get_running_loop(), context.fail)
+    return IssuingParts(products, queue, SigningThreads(context.signers, queue, context.log, context.now), worker)
 
 
-def _authority(context: ServerContext, queue: SigningQueue) -> Authority:
+def _authority(context: ServerContext, products: ServedProducts, queue: SigningQueue) -> Authority:
     settings, keeper = context.settings, context.watch.keeper
     return Authority(
         context.signers,
@@ -44,5 +49,5 @@ def _authority(context: ServerContext, queue: SigningQueue) -> Authority:
         checkpoint=keeper.newest,
         log_key=keeper.log_key,
         allow_rekey=settings.allow_rekey,
-        zones=settings.config_zones,
+        products=products,
     )

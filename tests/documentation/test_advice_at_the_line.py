@@ -12,12 +12,12 @@ import pytest
 
 from atcaprov import CertInfo
 from atcaprov.certs.descriptions.description import default_description
-from atcaprov.config_zone.zone_file import read_zone_file
 from atcaprov.emulator.images import load_image
 from atcaprov.emulator.memory import Memory
 from atcaprov.emulator.random_source import SystemRandom
 from atcaprov.emulator.state_file import StateFile
 from provisioning_client.cli import command
+from provisioning_server.products.product import ProductFiles
 from signer_module.on_files.create_signer import create_signer
 from signer_module.on_files.key_file import SoftwareKey
 from signer_module.on_files.root_folder import RootFolder, create_root
@@ -73,9 +73,9 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> RootFolder:
 
 
 def _line(root: RootFolder, folder: Path, key_slot: int) -> Iterator[Line]:
-    zones = tuple(read_zone_file(CONFIGS / f"{name}.hex").zone.data for name in ("tflxtls", "atecc608a-default"))
+    products = ProductFiles(zones=(CONFIGS / "tflxtls.hex", CONFIGS / "atecc608a-default.hex"))
     signer = signer_of(root, folder / "signer", key_slot)
-    with running_server(signer, folder / "data", config_zones=zones) as address:
+    with running_server(signer, folder / "data", products=products) as address:
         yield Line(signer / "atcaprov_cert_info_0.c", address.port)
 
 

@@ -23,8 +23,8 @@ from atcaprov import (
     TcpClient,
 )
 from atcaprov.certs.descriptions.description import default_description
-from atcaprov.config_zone.zone_file import read_zone_file
 from atcaprov.device.command_guard import act_of
+from provisioning_server.products.product import ProductFiles
 from provisioning_server.signers.software import SoftwareSigner
 from signer_module.on_files.create_signer import create_signer
 from signer_module.on_files.key_file import SoftwareKey
@@ -76,9 +76,8 @@ class Line:
 def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
     folder = tmp_path_factory.mktemp("line")
     line = Line(folder)
-    zones = (read_zone_file(CONFIG).zone.data,)
     with running_server(
-        [SoftwareSigner.load(each) for each in line.folders], folder / "data", config_zones=zones
+        [SoftwareSigner.load(each) for each in line.folders], folder / "data", products=ProductFiles(zones=(CONFIG,))
     ) as line.address:
         yield line
 

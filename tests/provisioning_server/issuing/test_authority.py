@@ -25,6 +25,7 @@ from provisioning_server.log_names import certified_text
 from provisioning_server.signers.registry import SignerRegistry
 from tests.support.in_memory_signer import NOW, MemorySigner, SigningKey
 from tests.support.ledgers import ledger_in, records_of
+from tests.support.products import served
 from tests.support.server_parts import (
     CHIP_KEY,
     OTHER_KEY,
@@ -231,16 +232,16 @@ def test_with_a_product_set_other_configurations_get_no_certificate(records: Sql
     chip[52:68], chip[88:90] = b"\x07" * 16, b"\x00\x00"  # counters run, and slots are locked one by one
     message = dataclasses.replace(request(SIGNER), config_zone=bytes(chip))
     offer = SignerRequest(SIGNER.documents.signer_public_key, config_zone=bytes(product))
-    assert _refused(_authority(records, log, zones=[bytes(other)]), offer) == Code.REQUEST_INVALID
-    (reply,) = answer(_authority(records, log, zones=[bytes(other), bytes(product)]), asked(offer))
+    assert _refused(_authority(records, log, products=served(bytes(other))), offer) == Code.REQUEST_INVALID
+    (reply,) = answer(_authority(records, log, products=served(bytes(other), bytes(product))), asked(offer))
     assert isinstance(reply, SignerReply), "before a chip is touched"
-    authority = _authority(records, log, zones=[bytes(other)])
+    authority = _authority(records, log, products=served(bytes(other)))
     assert _refused(authority, message) == Code.REQUEST_INVALID
-    assert "bytes 20 differ" in log.lines[-1]
+    assert "slot 0 SlotConfig is 0085, not 0084" in log.lines[-1]
     assert _refused(authority, request(SIGNER)) == Code.REQUEST_INVALID
     assert "differ" in log.lines[-1]
     assert not records_of(records, chip_serial(1))
-    first = _one(_authority(records, log, zones=[bytes(other), bytes(product)]), message)
+    first = _one(_authority(records, log, products=served(bytes(other), bytes(product))), message)
     assert _one(authority, message) == first, "recorded certificates are still given out"
 
 
