@@ -269,8 +269,12 @@ class CertificateError(AtcaProvError):
 
 
 class ServerRejected(AtcaProvError):  # noqa: N818 - it reports an answer, not an error of ours
-    """The Provisioning Server refused; `code` and `what` are the server's own."""
+    """The Provisioning Server refused; `code` and `what` are the server's own.
+
+    `retry_after` is in how many seconds the same request may succeed, as the server says; 0 if it does not say.
+    """
 
     exit_code = 8
     default_code = Code.REQUEST_INVALID
     default_board = Board.RETRY
+    retry_after: float = 0.0

@@ -79,9 +79,10 @@ def command(context: click.Context, options: RunOptions, dry_run: bool, log_leve
             spool,
             checkpoints=options.checkpoints,
             log_key=options.pinned_log_key(),
+            label=options.label_of_one_board(),
         )
         with closing(functions):
-            provisioner = Provisioner(profile, cert_info, functions)
+            provisioner = Provisioner(profile, cert_info, functions, order=options.order, product=options.product)
             delivery = ReportDelivery(spool, functions, output, functions.acknowledged)
             _connect(output, functions, provisioner, options.boards)
             delivery.deliver()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from atcaprov.errors import AtcaProvError, Board, Code
+from atcaprov.errors import AtcaProvError, Board, Code, ServerRejected
 from atcaprov.hal.device_url import both_forms
 from atcaprov.provisioning.board_report import BoardReport
 from atcaprov.provisioning.provision import Provisioned
@@ -45,15 +45,19 @@ class ConsoleOutput(Output):
         self._url = ""
         self._columns = columns
         self._step = ""
+        self._waiting = ""
+        """The line that waits for its status, as it was printed."""
+        self._request_id = b""
 
     def step_begins(self, text: str) -> None:
         """Print the text and three dots; the status follows on the same line."""
         self._step, self._found = text, False
-        self._write(f"{text}...")
+        self._waiting = f"{text}..."
+        self._write(self._waiting)
 
     def step_ends(self, *, good: bool) -> None:
         """Print ok or error and end the line."""
-        self._step = ""
+        self._step = self._waiting = ""
         self._write("ok\n" if good else "error\n")
 
     def escape_hint(self) -> None:
@@ -63,14 +67,24 @@ class ConsoleOutput(Output):
 
     def hint(self, error: AtcaProvError) -> None:
         """Print the hint on a line of its own; repeat a waiting line that it interrupts."""
-        text = self._folded(str(error), INDENT)
-        self._write(f"\n{text}\n{self._step}..." if self._step else f"{text}\n")
+        self._interrupt(str(error), INDENT)
 
     def board_found(self, serial_number: bytes, url: str) -> None:
         """Print the serial number and the prompt."""
         self._found, self._url = True, url
         prompt = "    Press ENTER to provision...\n" if self._attended else ""
         self._write(f"    Device SN: {serial_number.hex().upper()}\n{prompt}")
+
+    def run_begins(self, request_id: bytes) -> None:
+        """Keep the id: it is shown if the server refuses."""
+        self._request_id = request_id
+
+    def server_used(self, server: str, station: str) -> None:
+        """Print nothing: the connecting line names both, and a warning another server."""
+
+    def server_busy(self, seconds: float, error: AtcaProvError) -> None:
+        """Print it on a line of its own; repeat a waiting line that it interrupts."""
+        self._interrupt(f"The server is busy and is asked again in {seconds:.1f} s: {error.what}", INDENT)
 
     def address_changes(self, address: int, url: str) -> None:
         """Print the address and the URL."""
@@ -81,6 +95,7 @@ class ConsoleOutput(Output):
     def stage(self, stage: Stage, status: StageStatus) -> None:
         """Print the label, padded with dots, and its status when it ends."""
         label = f"{stage.label:.<{LABEL_WIDTH}}"
+        self._waiting = label if status is StageStatus.START else ""
         if status is StageStatus.START:
             self._write(label)
         elif status is StageStatus.SKIPPED:
@@ -97,14 +112,19 @@ class ConsoleOutput(Output):
     def board_failed(self, error: AtcaProvError, *, software: bool | None = False) -> None:
         """Print what happened, what to do and, if there is a board, what becomes of it."""
         is_there = self._found or error.code != Code.DEVICE_NOT_FOUND
-        text = self._folded(f"{error}\n{FATES[error.board]}" if is_there else str(error), INDENT)
+        lines = [str(error), *self._request_line(error), *([FATES[error.board]] if is_there else [])]
+        text = self._folded("\n".join(lines), INDENT)
         last = "Provisioning failed! Please remove board..." if is_there else "Provisioning failed!"
         self._write(f"{text}\n{_SOFTWARE[software]}{last}\n")
 
+    def _request_line(self, error: AtcaProvError) -> list[str]:
+        """Return the line by which the supervisor finds the request that the server refused."""
+        refused = isinstance(error, ServerRejected) and self._request_id
+        return [f"Request {self._request_id.hex()} in the server's log."] if refused else []
+
     def warning(self, error: AtcaProvError) -> None:
         """Print it on a line of its own; repeat a waiting line that it interrupts."""
-        text = self._folded(f"Warning: {error}")
-        self._write(f"\n{text}\n{self._step}..." if self._step else f"{text}\n")
+        self._interrupt(f"Warning: {error}")
 
     def report_recorded(self, report: BoardReport, *, proven: bool) -> None:
         """Print a line only for a good board whose certificate is not proven."""
@@ -138,6 +158,11 @@ class ConsoleOutput(Output):
 
     def cannot_begin(self, error: AtcaProvError) -> None:
         """Print nothing."""
+
+    def _interrupt(self, text: str, indent: str = "") -> None:
+        """Print a text on lines of its own, and the line again that waits for its status."""
+        lines = self._folded(text, indent)
+        self._write(f"\n{lines}\n{self._waiting}" if self._waiting else f"{lines}\n")
 
     def _folded(self, text: str, indent: str = "") -> str:
         return folded(text, self._columns(), indent)

@@ -22,6 +22,9 @@ class JsonOutput(Output):
     def __init__(self, write: Write) -> None:
         self._write = write
         self._serial_number = ""
+        self._request = ""
+        self._server = ""
+        self._station = ""
         self._step = ""
 
     def step_begins(self, text: str) -> None:
@@ -41,8 +44,21 @@ class JsonOutput(Output):
 
     def board_found(self, serial_number: bytes, url: str) -> None:
         """Write a `board` event."""
-        self._serial_number = serial_number.hex().upper()
+        self._serial_number, self._request = serial_number.hex().upper(), ""
         self._event("board", sn=self._serial_number, device=url)
+
+    def run_begins(self, request_id: bytes) -> None:
+        """Keep the id for what follows of the board."""
+        self._request = request_id.hex()
+
+    def server_used(self, server: str, station: str) -> None:
+        """Keep both for the result."""
+        self._server, self._station = server, station
+
+    def server_busy(self, seconds: float, error: AtcaProvError) -> None:
+        """Write a `busy` event."""
+        asked = self._asked()
+        self._event("busy", **asked, seconds=round(seconds, 1), code=error.code, message=error.what)
 
     def address_changes(self, address: int, url: str) -> None:
         """Write an `address` event."""
@@ -50,13 +66,15 @@ class JsonOutput(Output):
 
     def stage(self, stage: Stage, status: StageStatus) -> None:
         """Write a `stage` event."""
-        self._event("stage", sn=self._serial_number, n=stage.value, stage=stage.name, status=str(status))
+        self._event(
+            "stage", sn=self._serial_number, request=self._request, n=stage.value, stage=stage.name, status=str(status)
+        )
 
     def board_good(self, result: Provisioned, *, software: bool | None = False) -> None:
         """Write a `result` event with result pass."""
         self._event(
             "result",
-            sn=self._serial_number,
+            **self._asked(),
             result="pass",
             board=str(Board.GOOD),
             software=software,
@@ -70,7 +88,7 @@ class JsonOutput(Output):
         """Write a `result` event with result fail."""
         self._event(
             "result",
-            sn=self._serial_number,
+            **self._asked(),
             result="fail",
             board=str(error.board),
             software=software,
@@ -95,8 +113,23 @@ class JsonOutput(Output):
         """Write a `reports` event."""
         self._event("reports", waiting=number, code=error.code, message=error.what)
 
+    def _asked(self) -> dict[str, str]:
+        return {
+            "sn": self._serial_number,
+            "request": self._request,
+            "server": self._server,
+            "station": self._station,
+        }
+
     def _report(self, report: BoardReport, status: str, **fields: Any) -> None:
-        self._event("report", sn=report.serial_number.hex().upper(), status=status, fate=str(report.fate), **fields)
+        self._event(
+            "report",
+            sn=report.serial_number.hex().upper(),
+            status=status,
+            request=report.request.request_id.hex(),
+            fate=str(report.fate),
+            **fields,
+        )
 
     def board_removed(self) -> None:
         """Write a `removed` event."""

@@ -103,6 +103,11 @@ _OPTIONS: Final = (
         help="Provisioning Server, instead of --host and --port; repeat it for several, the preferred one first.",
     ),
     click.option(
+        "--order", metavar="NAME", default="", help="Work order for which the boards are; the server may demand one."
+    ),
+    click.option("--product", metavar="NAME", default="", help="Product profile of the server that the boards are."),
+    click.option("--label", metavar="TEXT", default="", help="What is on the label of the board, if it is only one."),
+    click.option(
         "--device",
         metavar="URL",
         multiple=True,
@@ -187,6 +192,9 @@ class RunOptions:
     host: str
     port: int
     server: tuple[str, ...]
+    order: str
+    product: str
+    label: str
     device: tuple[str, ...]
     lock_slot: tuple[int, ...]
     allow: tuple[str, ...]
@@ -210,6 +218,20 @@ class RunOptions:
         if listed == 1 and (self.device == (BLANK_CHIP,) or not names_software_chip(self.device[0])):
             return self.count or 1
         return min(self.count or listed, listed)
+
+    def label_of_one_board(self) -> str:
+        """Return the label, which only a run of one board has; raises UsageError."""
+        if self.label and not self._ends_after_one_board():
+            raise UsageError(
+                "--label is for one board, and this run has several.", advice="Add --count 1, or leave --label out."
+            )
+        return self.label
+
+    def _ends_after_one_board(self) -> bool:
+        if self.count is not None or len(self.device) != 1:
+            return self.boards == 1
+        ends = names_software_chip(self.device[0]) and self.device != (BLANK_CHIP,)
+        return bool(self.auto or ends)
 
     def require_usable_devices(self) -> None:
         """Raise UsageError if there is no device URL, one is malformed, or a Python package for it is missing."""

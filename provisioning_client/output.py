@@ -37,6 +37,18 @@ class Output(abc.ABC):
         """Show that a board was found and waits for its start."""
 
     @abc.abstractmethod
+    def run_begins(self, request_id: bytes) -> None:
+        """Take the id (16 bytes) of the board's run in the server's records."""
+
+    @abc.abstractmethod
+    def server_used(self, server: str, station: str) -> None:
+        """Take the server that is asked from now on, and as which station; empty on a plain connection."""
+
+    @abc.abstractmethod
+    def server_busy(self, seconds: float, error: AtcaProvError) -> None:
+        """Show that a busy server is asked again in so many seconds."""
+
+    @abc.abstractmethod
     def address_changes(self, address: int, url: str) -> None:
         """Show that the chip moves to another I2C address (8-bit form), and its device URL there."""
 

@@ -79,7 +79,9 @@ def _planned(options: RunOptions, url: str, profile: Profile, trace: Path | None
     functions = PlanFunctions(options, DiskRoom(options.trace, options.reports))
     cert_info, error = _cert_info(options)
     with closing(functions), open_read_only(url, trace=trace) as device:
-        made = make_plan(device, profile, cert_info, functions, boards=options.boards)
+        made = make_plan(
+            device, profile, cert_info, functions, boards=options.boards, order=options.order, product=options.product
+        )
     return (made if error is None else replace(made, error=made.error or error)), functions.warnings
 
 

@@ -27,9 +27,11 @@ class ClientFunctions(CheckpointClient):
         *,
         checkpoints: Path | None = None,
         log_key: VerifierKey | None = None,
+        label: str = "",
     ) -> None:
         super().__init__(servers, checkpoints, log_key)
         self._output = output
+        self._label = label
         self._room = room
         self._spool = spool
 
@@ -45,6 +47,25 @@ class ClientFunctions(CheckpointClient):
     def warning(self, warning: AtcaProvError) -> None:
         """Show the warning."""
         self._output.warning(warning)
+
+    def run_begins(self, request_id: bytes) -> None:
+        """Keep the id, and which server is asked."""
+        self._output.run_begins(request_id)
+        self._output.server_used(self.server, self.station)
+
+    def use_server(self, server: str) -> None:
+        """Use another server from now on."""
+        super().use_server(server)
+        self._output.server_used(server, self.station)
+
+    def unit_label(self, serial_number: bytes) -> str:
+        """Return the label that was given for the board."""
+        return self._label
+
+    def wait_for_server(self, seconds: float, reason: AtcaProvError) -> None:
+        """Show that the server is busy, and wait."""
+        self._output.server_busy(seconds, reason)
+        super().wait_for_server(seconds, reason)
 
     def notify(self, stage: Stage, status: StageStatus) -> None:
         """Show the progress."""

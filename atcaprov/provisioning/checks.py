@@ -69,11 +69,14 @@ def _slot_locks(flight: Preflight) -> None:
 def _new_certificate(flight: Preflight) -> None:
     """A server that has certified another key of this chip does not certify a new one.
 
-    It is asked about this chip here if it was asked about another one: the board was exchanged before the run.
+    It is asked about this chip here if it was asked about another one, since the board was exchanged before the run, or
+    does not know the unit yet.
     """
     if flight.issued is not None:
         return
-    if flight.offer.chip_serial and flight.offer.chip_serial != flight.serial_number:
+    asked_about = flight.offer.chip_serial
+    is_other_chip = bool(asked_about) and asked_about != flight.serial_number
+    if is_other_chip or (not asked_about and flight.details_of(flight.serial_number).names_unit):
         flight.device.rest()  # a server takes longer than the chip's watchdog
         flight.ask_for_offer(flight.serial_number)
     for offer in flight.offers.values():

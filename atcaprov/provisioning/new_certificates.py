@@ -5,7 +5,7 @@ from __future__ import annotations
 from atcaprov.errors import AtcaProvError
 from atcaprov.provisioning.certificate_reply import ChipKey, IssuedCertificates
 from atcaprov.provisioning.preflight import Preflight
-from atcaprov.provisioning.server_choice import in_order, is_away, may_have_issued, none_serves
+from atcaprov.provisioning.server_choice import in_order, is_away, may_have_issued, none_serves, passed_over
 from atcaprov.provisioning.signer_offer import require_new_key_accepted
 from atcaprov.provisioning.station_checks import turn_to
 
@@ -20,11 +20,15 @@ def ask_for_certificates(flight: Preflight, chip: ChipKey) -> IssuedCertificates
         if failed and not _takes_over(flight, server, failed):
             continue
         try:
-            return flight.request(chip, existing_only=False)
+            issued = flight.request(chip, existing_only=False)
         except AtcaProvError as error:
             if not is_away(error):
                 raise
             failed[server] = error
+        else:
+            for failure in failed.values():
+                flight.functions.warning(passed_over(failure, server))
+            return issued
     if flight.asked_server is None:
         flight.turn_back_to(next(iter(failed)))
         raise none_serves(failed)

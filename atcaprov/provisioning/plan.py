@@ -22,6 +22,7 @@ from atcaprov.provisioning.checks import CheckFinding, Outcome, chip_checks, fin
 from atcaprov.provisioning.finished_elsewhere import validate_as_issued
 from atcaprov.provisioning.preflight import Preflight
 from atcaprov.provisioning.profile import DeliveredPart, Profile
+from atcaprov.provisioning.run_details import RunDetails
 from atcaprov.provisioning.stage_plan import StagePlan, StageState, command_ms, stage_plans
 from atcaprov.provisioning.station_checks import STATION_CHECKS
 from atcaprov.provisioning.trial_run import TrialRun, TrialSituation, try_run
@@ -127,7 +128,14 @@ class Plan:
 
 
 def make_plan(
-    device: Device, profile: Profile, cert_info: CertInfo | None, functions: UserFunctions, *, boards: int = 1
+    device: Device,
+    profile: Profile,
+    cert_info: CertInfo | None,
+    functions: UserFunctions,
+    *,
+    boards: int = 1,
+    order: str = "",
+    product: str = "",
 ) -> Plan:
     """Read a chip, make every check, and try the run on its twin; the chip and the server are not changed.
 
@@ -139,18 +147,28 @@ def make_plan(
     """
     with device.burst():
         try:
-            return _planned(device, profile, cert_info, functions, boards)
+            return _planned(device, profile, cert_info, functions, boards, RunDetails(order=order, product=product))
         finally:
             device.rest()
 
 
 def _planned(
-    device: Device, profile: Profile, cert_info: CertInfo | None, functions: UserFunctions, boards: int
+    device: Device,
+    profile: Profile,
+    cert_info: CertInfo | None,
+    functions: UserFunctions,
+    boards: int,
+    details: RunDetails,
 ) -> Plan:
     identity = read_identity(device)
     default = TrialSigner.default()
     flight = Preflight(
-        profile, cert_info or default.cert_info, functions, boards=boards, expected_serial=identity.serial_number
+        profile,
+        cert_info or default.cert_info,
+        functions,
+        boards=boards,
+        expected_serial=identity.serial_number,
+        details=details,
     )
     flight.device = device
     leave_out = () if cert_info is not None else _CHECKS_THAT_NEED_A_SERVER

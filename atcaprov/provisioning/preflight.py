@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from dataclasses import replace
 from typing import Final
 
 from atcaprov.certs.cert_info import CertInfo
@@ -14,7 +16,8 @@ from atcaprov.errors import Board, CertificateError, Code, ProvisioningError
 from atcaprov.provisioning import signer_offer
 from atcaprov.provisioning.certificate_reply import ChipKey, IssuedCertificates, require_offered
 from atcaprov.provisioning.profile import Profile
-from atcaprov.provisioning.server_exchange import ask
+from atcaprov.provisioning.run_details import RunDetails
+from atcaprov.provisioning.server_exchange import ask_patiently
 from atcaprov.provisioning.signer_offer import SignerOffer
 from atcaprov.provisioning.user_functions import UserFunctions
 from atcaprov.provisioning.validation import PossessionProof
@@ -46,17 +49,22 @@ class Preflight:
         boards: int = 1,
         expected_serial: bytes = b"",
         ledgers: dict[str, LedgerIdentity] | None = None,
+        details: RunDetails | None = None,
     ) -> None:
         """`boards` is how many boards are to be provisioned by the signer that the server offers now.
 
         `expected_serial` is the serial number (9 bytes) of the chip in the fixture, if it was read already. `ledgers`
-        are those that servers were on when they were asked last; it is kept up to date.
+        are those that servers were on when they were asked last; it is kept up to date. The unit and the label of
+        `details` are asked of the functions as soon as the chip is known.
         """
         self.profile = profile
         self.cert_info = cert_info
         self.functions = functions
         self.boards = boards
         self.expected_serial = expected_serial
+        self.details = details or RunDetails()
+        self._units: Final[dict[bytes, str]] = {}
+        self._labels: Final[dict[bytes, str]] = {}
         self.ledgers: Final = {} if ledgers is None else ledgers
         self.offers: Final[dict[str, SignerOffer]] = {}
         """The newest offer of each server that was asked for one."""
@@ -115,11 +123,29 @@ class Preflight:
 
     def ask_for_offer(self, chip_serial: bytes) -> SignerOffer:
         """Ask the server for its signer, for this chip (9 bytes; empty: unknown); raises as `ask_for_offer`."""
-        offer = signer_offer.ask_for_offer(self.functions, self.cert_info, self.profile, chip_serial)
+        details = self.details_of(chip_serial)
+        offer = signer_offer.ask_for_offer(self.functions, self.cert_info, self.profile, chip_serial, details)
         self.offers[self.functions.server] = offer
         if offer.ledger is not None:
             self.ledgers[self.functions.server] = offer.ledger
         return offer
+
+    def details_of(self, chip_serial: bytes) -> RunDetails:
+        """Return what the server is told of the run, with unit and label of this chip (9 bytes; empty: unknown)."""
+        if not chip_serial:
+            return self.details
+        return replace(self.details, unit=self.unit_of(chip_serial), label=self._label_of(chip_serial))
+
+    def unit_of(self, chip_serial: bytes) -> str:
+        """Return the name that is given to the unit with a chip (9 bytes), as it is given; it is asked for once."""
+        if chip_serial not in self._units:
+            self._units[chip_serial] = self.functions.unit_name(chip_serial)
+        return self._units[chip_serial]
+
+    def _label_of(self, chip_serial: bytes) -> str:
+        if chip_serial not in self._labels:
+            self._labels[chip_serial] = self.functions.unit_label(chip_serial)
+        return self._labels[chip_serial]
 
     def turn_back_to(self, server: str) -> None:
         """Ask a server again that has made an offer before."""
@@ -137,7 +163,7 @@ class Preflight:
             ServerRejected, TransportError, ProtocolError: as `server_exchange.ask`.
             CertificateError, ProvisioningError: the reply is not what was offered, or fails a check.
         """
-        request = CertificatesRequest(
+        chip_facts = CertificatesRequest(
             self.config,
             chip.public_key,
             self.cert_info.signer_public_key,
@@ -145,8 +171,10 @@ class Preflight:
             any_of_group=self.profile.any_of_group,
             revision=int.from_bytes(self.revision, "big"),
         )
+        request = self.details_of(self.serial_number).told_in(chip_facts)
         self.device.rest()  # a server takes longer than the chip's watchdog
-        reply = ask(self.functions, request, CertificatesReply, lambda: self._is_sent(existing_only=existing_only))
+        sending = functools.partial(self._is_sent, existing_only=existing_only)
+        reply = ask_patiently(self.functions, request, CertificatesReply, sending)
         self.challenged, self.challenged_by = reply if reply.challenge else None, self.functions.server
         require_offered(reply, self.offer, self.profile)
         try:

@@ -18,6 +18,7 @@ from atcaprov.provisioning.checks import require_chip
 from atcaprov.provisioning.preflight import Preflight
 from atcaprov.provisioning.profile import DeliveredPart, Profile
 from atcaprov.provisioning.run import BLANK_STEPS, Run, Step
+from atcaprov.provisioning.run_details import RunDetails
 from atcaprov.provisioning.run_outcome import RunOutcome
 from atcaprov.provisioning.station_checks import require_station
 from atcaprov.provisioning.trust_flex_run import TrustFlexRun, trust_flex_steps
@@ -45,6 +46,10 @@ class Provisioned:
     """The run only finished or confirmed an earlier one."""
     revision: bytes
     config_revision: bytes
+    request_id: bytes = b""
+    """The id of the run in the server's records, 16 bytes."""
+    server: str = ""
+    """The server that issued the certificates, as the client reaches it."""
 
     @cached_property
     def device_x509(self) -> x509.Certificate:
@@ -65,10 +70,15 @@ class Provisioned:
 class Provisioner:
     """Provisions chip after chip for one product with one kind of signer."""
 
-    def __init__(self, profile: Profile, cert_info: CertInfo, functions: UserFunctions) -> None:
+    def __init__(
+        self, profile: Profile, cert_info: CertInfo, functions: UserFunctions, *, order: str = "", product: str = ""
+    ) -> None:
+        """`order` names the work order and `product` the product profile to the server; empty if there is none."""
         self._profile = profile
         self._cert_info = cert_info
         self._functions = functions
+        self._order = order
+        self._product = product
         self._ledgers: dict[str, LedgerIdentity] = {}
 
     def prepare(self, boards: int = 1) -> None:
@@ -79,9 +89,9 @@ class Provisioner:
         Raises:
             AtcaProvError: the station is not ready, or the server's signer is missing or does not fit the product.
         """
-        self._checked_station(boards)
+        self._checked_station(RunDetails(order=self._order, product=self._product), boards)
 
-    def _checked_station(self, boards: int = 1, chip_serial: bytes = b"") -> Preflight:
+    def _checked_station(self, details: RunDetails, boards: int = 1, chip_serial: bytes = b"") -> Preflight:
         """Return what the server offers now. It may have gone away or changed its signer since the last board."""
         flight = Preflight(
             self._profile,
@@ -90,6 +100,7 @@ class Provisioner:
             boards=boards,
             expected_serial=chip_serial,
             ledgers=self._ledgers,
+            details=details,
         )
         require_station(flight)
         return flight
@@ -107,7 +118,9 @@ class Provisioner:
                 first stage, the server is asked for its signer, and the chip and what the server knows of it are looked
                 at. Exceptions of the user functions pass through unchanged.
         """
-        flight = self._checked_station(chip_serial=serial_number)
+        details = RunDetails.of_new_run(self._order, self._product)
+        self._functions.run_begins(details.request_id)
+        flight = self._checked_station(details, chip_serial=serial_number)
         flight.device = device
         outcome = RunOutcome()
         try:
@@ -151,7 +164,7 @@ class Provisioner:
         except AtcaProvError as error:
             error.serial_number = run.serial_number
             raise
-        return _result(run)
+        return _result(run, flight)
 
     def _take(self, step: Step, run: Run, outcome: RunOutcome) -> None:
         if not step.needed(run):
@@ -194,7 +207,7 @@ def _correct_fate(error: AtcaProvError, run: Run) -> None:
         error.advice = f"{error.advice} If the chip is not found as before, its device URL is {run.next_url}.".lstrip()
 
 
-def _result(run: Run) -> Provisioned:
+def _result(run: Run, flight: Preflight) -> Provisioned:
     assert run.chip is not None
     assert run.issued is not None
     return Provisioned(
@@ -205,4 +218,6 @@ def _result(run: Run) -> Provisioned:
         run.was_done_before,
         run.revision,
         run.config[REVISION],
+        flight.details.request_id,
+        flight.functions.server,
     )

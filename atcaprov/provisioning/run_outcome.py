@@ -52,6 +52,7 @@ class RunOutcome:
             signature=b"" if proof is None else proof.signature,
             contents_sha256=b"" if proof is None else proof.contents_sha256,
             code=code,
+            request_id=flight.details.request_id,
         )
         return BoardReport(request, reply.device_certificate, flight.challenged_by)
 

@@ -14,6 +14,9 @@ from atcaprov.provisioning.user_functions import UserFunctions
 from atcaprov.wire.connection import Connection, Role
 from atcaprov.wire.messages import REQUEST_NUMBER_MAX, AnyMessage, ErrorReply, ReportReply
 
+BUSY_SECONDS_MAX: Final = 30.0
+"""How long a busy server is waited for in all, for one answer."""
+_PAUSE_MIN: Final = 0.1
 Reply = TypeVar("Reply")
 _LOG: Final = logging.getLogger(__name__)
 
@@ -46,13 +49,37 @@ def ask(
     if isinstance(reply, ErrorReply):
         _LOG.info("The server refused: %s", reply.code)
         functions.request_error(reply.code, reply.message)
-        raise ServerRejected(reply.message, code=reply.code, board=Board.RETRY if reply.retryable else Board.SET_ASIDE)
+        rejected = ServerRejected(
+            reply.message, code=reply.code, board=Board.RETRY if reply.retryable else Board.SET_ASIDE
+        )
+        rejected.retry_after = reply.retry_after / 1000
+        raise rejected
     if not isinstance(reply, reply_type):
         raise ProtocolError(
             f"The Provisioning Server answered {type(request).__name__} with {type(reply).__name__}.",
             code=Code.UNEXPECTED_MESSAGE,
         )
     return reply
+
+
+def ask_patiently(
+    functions: UserFunctions, request: AnyMessage, reply_type: type[Reply], sending: Callable[[], None] = _nothing
+) -> Reply:
+    """Ask as `ask`; a busy server is asked again when it says, for half a minute at most. A chip must be at rest.
+
+    The pauses are up to a quarter longer than the server says, so that stations do not return all at once.
+    """
+    left = BUSY_SECONDS_MAX
+    while True:
+        try:
+            return ask(functions, request, reply_type, sending)
+        except ServerRejected as error:
+            pause = max(error.retry_after, _PAUSE_MIN) * (1 + secrets.randbelow(250) / 1000)
+            if not error.retry_after or pause > left:
+                raise
+            left -= pause
+            _LOG.info("The server is busy: asking again in %.1f s.", pause)
+            functions.wait_for_server(pause, error)
 
 
 def send_report(functions: UserFunctions, report: BoardReport) -> Acknowledgement:

@@ -15,7 +15,8 @@ from atcaprov.certs.definitions.definition import CertificateDefinition
 from atcaprov.certs.x509_layout import certificate_layout
 from atcaprov.errors import Board, CertificateError, Code, ProvisioningError, ServerRejected, UsageError
 from atcaprov.provisioning.profile import Profile
-from atcaprov.provisioning.server_exchange import ask
+from atcaprov.provisioning.run_details import RunDetails
+from atcaprov.provisioning.server_exchange import ask_patiently
 from atcaprov.provisioning.user_functions import UserFunctions
 from atcaprov.transparency.ledger_checkpoint import LedgerIdentity
 from atcaprov.wire.messages import SignerReply, SignerRequest
@@ -51,11 +52,12 @@ class SignerOffer:
 
 
 def ask_for_offer(
-    functions: UserFunctions, cert_info: CertInfo, profile: Profile, chip_serial: bytes = b""
+    functions: UserFunctions, cert_info: CertInfo, profile: Profile, chip_serial: bytes, details: RunDetails
 ) -> SignerOffer:
     """Ask the server for the signer that `cert_info` names; nothing of the answer is trusted yet.
 
-    `chip_serial` (9 bytes) is the chip that is going to ask for certificates; empty if it is not known yet.
+    `chip_serial` (9 bytes) is the chip that is going to ask for certificates; empty if it is not known yet. A server
+    that is busy is asked again, so a chip must be at rest.
 
     Raises:
         ServerRejected: the server does not know the signer, or it is not ready.
@@ -68,7 +70,7 @@ def ask_for_offer(
         chip_serial=chip_serial,
         checkpoint=functions.known_checkpoint(),
     )
-    reply = ask(functions, request, SignerReply)
+    reply = ask_patiently(functions, details.told_in(request), SignerReply)
     return SignerOffer(
         reply.signer_certificate,
         CertificateDefinition.from_bytes(reply.device_definition),

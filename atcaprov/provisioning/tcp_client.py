@@ -53,6 +53,11 @@ class TcpClient(UserFunctions):
         return self._server
 
     @property
+    def station(self) -> str:
+        """The name of the station that its certificate tells the servers; empty on plain connections."""
+        return ""
+
+    @property
     def host(self) -> str:
         """The name of its computer."""
         return self._connection.address.host

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import time
 
 from atcaprov.device.zones.data_zone import DataZoneWriter
 from atcaprov.errors import AtcaProvError
@@ -37,6 +38,24 @@ class UserFunctions(abc.ABC):
         A server that cannot be asked now has certified no chip that another server of its ledger does not know.
         """
         return None
+
+    def run_begins(self, request_id: bytes) -> None:  # noqa: B027 - most stations log no ids
+        """Handle the begin of a board's run, with the id (16 bytes) that all its requests carry."""
+
+    def unit_name(self, serial_number: bytes) -> str:
+        """Return the own name of the unit with this chip (9 bytes), before stage 1; empty if the product has none.
+
+        Return the same name if the chip comes again.
+        """
+        return ""
+
+    def unit_label(self, serial_number: bytes) -> str:
+        """Return what is on the label of the unit with this chip (9 bytes), for the server's record; empty if none."""
+        return ""
+
+    def wait_for_server(self, seconds: float, reason: AtcaProvError) -> None:
+        """Wait before a busy server is asked again; `reason` is its answer. The chip sleeps."""
+        time.sleep(seconds)
 
     def certreq_start(self) -> None:  # noqa: B027 - an open connection needs nothing
         """Get ready to talk to the Provisioning Server: connect, unless the connection is kept.

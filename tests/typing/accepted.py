@@ -85,7 +85,7 @@ class OwnFunctions(UserFunctions):
 
 def provision(device: Device, functions: UserFunctions, cert_info: CertInfo) -> Provisioned:
     profile = Profile(slots_to_lock=(13,), allow=frozenset({Allow.I2C_ADDRESS}), part=DeliveredPart.BLANK)
-    provisioner = Provisioner(profile, cert_info, functions)
+    provisioner = Provisioner(profile, cert_info, functions, order="WO-7", product="lamp")
     provisioner.prepare()
     return provisioner.provision(device)
 
@@ -96,6 +96,7 @@ def look_at(result: Provisioned, cert_info: CertInfo) -> None:
     assert_type(result.signer_x509, x509.Certificate)
     assert_type(result.root_x509, x509.Certificate)
     assert_type(result.was_done_before, bool)
+    assert_type((result.request_id, result.server), tuple[bytes, str])
     verify_chain(result.device_certificate, result.signer_certificate, cert_info.root_public_key, at=None)
     assert_type(read_public_key(result.device_certificate, "device.crt"), bytes)
 
@@ -137,7 +138,8 @@ def check(path: Path) -> list[Finding]:
 
 def whole(url: str) -> None:
     assert_type(atcaprov.__version__, str)
-    functions = TcpClient("localhost", 11235)
+    functions = TcpClient(servers=["ca1.example", "ca2.example:11236"])
+    assert_type(functions.servers, tuple[str, ...])
     try:
         with atcaprov.Device.open(url) as device:
             look_at(provision(device, functions, CertInfo.parse("")), CertInfo.parse(""))
