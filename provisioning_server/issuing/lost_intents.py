@@ -51,6 +51,12 @@ def lost_intents(ledger: Ledger, server: str | None, now: datetime, log: Log) ->
     """Log each open intent that a server has left, None: any, and return their ends, which are to be recorded."""
     lost = [Lost(intent, now, None, _REASON) for intent in ledger.open_intents(server)]
     for intent in (each.intent for each in lost):
+        if intent.crl_number:
+            log.warning(
+                f"Signer {intent.signer_serial.hex().upper()} was signing CRL {intent.crl_number} on"
+                f" {moment(intent.time)} when the server ended. If it was signed, it was not published."
+            )
+            continue
         log.warning(
             f"{device_text(intent.chip_serial)} was being certified on {moment(intent.time)} when the server ended, and"
             " got nothing. If it asks again, it gets a certificate."

@@ -24,6 +24,9 @@ class Intent:
     `chip_serial` and `signer_serial` 9 bytes, `public_key` and `signer_key` 64 (X||Y); `unsigned` is the DER
     TBSCertificate that was checked; `documents` the id of the signer documents; `server` names the server that opened
     it; `last_index` is the log index of the chip's newest certificate when this was decided.
+
+    With a `crl_number` it is a list of revoked certificates instead: chip and key are those of the signer itself,
+    `unsigned` is the DER TBSCertList, and `last_index` the log index of the newest revocation in it.
     """
 
     chip_serial: bytes
@@ -37,6 +40,7 @@ class Intent:
     client: str = ""
     last_index: int = NO_CERTIFICATE
     origin: Origin = NO_ORIGIN
+    crl_number: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,6 +156,7 @@ def _lost_fields(lost: Lost) -> dict[str, object]:
         "time": _time(lost.time),
         "unsigned": _base64(intent.unsigned),
         **_origin_fields(intent.origin),
+        **({"crl_number": intent.crl_number} if intent.crl_number else {}),
     }
 
 
@@ -172,6 +173,7 @@ def _read_lost(fields: dict[str, Any]) -> Lost:
         client=_text(fields["client"]),
         last_index=_number(fields["last_index"]),
         origin=_read_origin(fields),
+        crl_number=_number(fields.get("crl_number", 0)),
     )
     signed = fields["signed"]
     if not (signed is None or isinstance(signed, bool)):

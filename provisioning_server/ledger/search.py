@@ -18,7 +18,7 @@ class CertificateFilter:
 
     `chip_serial` and `signer_serial` 9 bytes, `public_key` 64 (X||Y); `station` is an address without a port, such as
     `192.0.2.7`; issued from `since` on and before `until`; `proven` says whether a proof was seen; `fate` is what was
-    reported last, the empty text if nothing was.
+    reported last, the empty text if nothing was; `order` is a work order; `revoked` says whether it was taken back.
     """
 
     chip_serial: bytes | None = None
@@ -30,6 +30,8 @@ class CertificateFilter:
     until: datetime | None = None
     proven: bool | None = None
     fate: str | None = None
+    order: str | None = None
+    revoked: bool | None = None
 
 
 class Searchable(Protocol):

@@ -136,8 +136,14 @@ class Administered(Protocol):
     def revocation(self, certificate_index: int) -> Revoked | None:
         """Return how a certificate was revoked, by its entry; None if it was not."""
 
+    def newest_revocation(self, signer_serial: bytes) -> int:
+        """Return the entry of the newest revocation of a signer (9 bytes); -1 if there is none."""
+
     def newest_crl(self, signer_serial: bytes) -> CrlIssued | None:
         """Return the newest list of a signer (9 bytes); None if it has signed none."""
+
+    def newest_crls(self) -> Sequence[CrlIssued]:
+        """Return the newest list of each signer that has signed one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,6 +77,14 @@ class AdministrationTables:
             )
             return _event(Revoked, *rows[0]) if rows else None
 
+    def newest_revocation(self, signer_serial: bytes) -> int:
+        """Return the entry of the newest revocation of a signer (9 bytes); -1 if there is none."""
+        with self._reading() as connection:
+            ((newest,),) = connection.rows(
+                "SELECT coalesce(max(idx), -1) FROM revocations WHERE signer_serial = ?", (signer_serial,)
+            )
+        return int(newest)
+
     def newest_crl(self, signer_serial: bytes) -> CrlIssued | None:
         """Return the newest list of a signer (9 bytes); None if it has signed none."""
         with self._reading() as connection:
@@ -86,6 +94,15 @@ class AdministrationTables:
                 (signer_serial,),
             )
             return _event(CrlIssued, *rows[0]) if rows else None
+
+    def newest_crls(self) -> Sequence[CrlIssued]:
+        """Return the newest list of each signer that has signed one."""
+        with self._reading() as connection:
+            rows = connection.rows(
+                "SELECT e.idx, e.body FROM crls c JOIN entries e ON e.idx = c.idx WHERE NOT EXISTS"
+                " (SELECT 1 FROM crls d WHERE d.signer_serial = c.signer_serial AND d.number > c.number) ORDER BY e.idx"
+            )
+            return [_event(CrlIssued, *row) for row in rows]
 
 
 def _event(kind: type[_Event], index: int, body: str) -> _Event:

@@ -27,6 +27,10 @@ def _given(wanted: CertificateFilter) -> Iterator[_Condition]:
         value: Value = getattr(wanted, column)
         if value is not None:
             yield f"c.{column} = ?", (value,)
+    if wanted.order is not None:
+        yield "c.work_order <> '' AND c.work_order = ?", (wanted.order,)
+    if wanted.revoked is not None:
+        yield "c.revoked IS NOT NULL" if wanted.revoked else "c.revoked IS NULL", ()
     if wanted.station is not None:
         prefix = f"{wanted.station}:"
         yield "(c.client = ? OR substr(c.client, 1, CAST(? AS INTEGER)) = ?)", (wanted.station, len(prefix), prefix)

@@ -95,6 +95,7 @@ _SECOND: Final = (
     "ALTER TABLE intents ADD COLUMN unit TEXT NOT NULL DEFAULT ''",
     "ALTER TABLE intents ADD COLUMN label TEXT NOT NULL DEFAULT ''",
     "ALTER TABLE intents ADD COLUMN request_id {bytes}",
+    "ALTER TABLE intents ADD COLUMN crl_number {index} NOT NULL DEFAULT 0",
     "CREATE UNIQUE INDEX intents_unit ON intents (unit, product) WHERE unit <> ''",
     """CREATE TABLE stations (
         fingerprint {bytes} PRIMARY KEY, name TEXT NOT NULL, idx {index} NOT NULL, removed {index}

@@ -268,7 +268,7 @@ class SqlLedger:
         """Return the open intents, of one server or of all, oldest first."""
         found = (
             "SELECT chip_serial, public_key, signer_serial, signer_key, documents, time, unsigned_certificate, server,"
-            " client, last_index, station, work_order, product, unit, label, request_id FROM intents"
+            " client, last_index, station, work_order, product, unit, label, request_id, crl_number FROM intents"
         )
         with self._reading() as connection:
             if server is None:
@@ -452,7 +452,7 @@ def _event(kind: type[_Event], index: int, body: str) -> _Event:
 
 def _intent(row: Row) -> Intent:
     chip_serial, public_key, signer_serial, signer_key, documents, time, unsigned, server, client, last, *names = row
-    station, order, product, unit, label, request_id = names
+    station, order, product, unit, label, request_id, crl_number = names
     return Intent(
         chip_serial,
         public_key,
@@ -465,6 +465,7 @@ def _intent(row: Row) -> Intent:
         client,
         last,
         Origin(station, order, product, unit, label, request_id or b""),
+        crl_number,
     )
 
 

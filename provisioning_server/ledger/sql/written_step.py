@@ -46,6 +46,13 @@ _OF_A_UNIT_OR_ORDER: Final = """
             WHERE unit <> '' AND unit = ? AND product = ? AND chip_serial <> ? AND revoked IS NULL)
         AND (CAST(? AS TEXT) = '' OR EXISTS (SELECT 1 FROM work_orders w WHERE w.name = ? AND w.closed IS NULL AND (
             w.most = 0 OR w.most > w.issued + (SELECT count(*) FROM intents i WHERE i.work_order = w.name))))"""
+_INSERT_CRL: Final = """
+    INSERT INTO intents (chip_serial, public_key, number, signer_serial, signer_key, documents, time,
+        unsigned_certificate, server, client, last_index, crl_number)
+    SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
+    WHERE coalesce((SELECT max(idx) FROM revocations WHERE signer_serial = ?), -1) = ?
+        AND NOT EXISTS (SELECT 1 FROM crls WHERE signer_serial = ? AND number >= ?)
+    ON CONFLICT DO NOTHING"""
 _INSERT_PLAIN: Final = _INSERT_INTENT.format(limits="")
 _INSERT_LIMITED: Final = _INSERT_INTENT.format(limits=_OF_A_UNIT_OR_ORDER)
 _FIND_AGAIN: Final = """
@@ -107,6 +114,8 @@ class StepRows:
     """Those that the ledger has of the same certificates."""
     closed: list[tuple[bytes, bytes]] = field(default_factory=list)
     """Chip and key of each intent that ends, whether it stands in the ledger or the event comes without one."""
+    closed_crls: list[tuple[bytes]] = field(default_factory=list)
+    """The signer of each list that is signed."""
     signers: dict[bytes, _SignerChange] = field(default_factory=dict)
     orders: Counter[str] = field(default_factory=Counter)
     """How many certificates it has of each work order."""
@@ -167,6 +176,7 @@ class StepRows:
             self.clocks.append((seconds(event.time), False))
             if isinstance(event, CrlIssued):
                 self._signer(event.signer_serial).crls += 1
+                self.closed_crls.append((event.signer_serial,))
 
     def _add_issued(self, place: int, event: Issued) -> None:
         record = event.record
@@ -250,6 +260,7 @@ def write_events(connection: Connection, step: StepRows, first: int) -> None:
         [(first + place, *row) for place, row in step.certificates],
     )
     connection.run_many("DELETE FROM intents WHERE chip_serial = ? AND public_key = ?", step.closed)
+    connection.run_many("DELETE FROM intents WHERE chip_serial = ? AND crl_number > 0", step.closed_crls)
     _write_reports(connection, step, first)
     connection.run_many(
         _FIND_AGAIN,
@@ -355,9 +366,11 @@ def write_intents(connection: Connection, intents: Sequence[Intent]) -> list[Int
         return []
     ((first,),) = connection.rows("SELECT coalesce(max(number), 0) + 1 FROM intents")
     numbered = list(enumerate(intents, first))
-    plain = [_intent_row(number, intent) for number, intent in numbered if not _is_limited(intent)]
+    crls = [_crl_row(number, intent) for number, intent in numbered if intent.crl_number]
+    plain = [_intent_row(number, intent) for number, intent in numbered if _is_plain(intent)]
     limited = [_limited_row(number, intent) for number, intent in numbered if _is_limited(intent)]
     opened = connection.run_many(_INSERT_PLAIN, plain) + connection.run_many(_INSERT_LIMITED, limited)
+    opened += connection.run_many(_INSERT_CRL, crls)
     if opened == len(intents):
         return []
     written = {number for (number,) in connection.rows("SELECT number FROM intents WHERE number >= ?", (first,))}
@@ -373,6 +386,20 @@ def _intent_row(number: int, intent: Intent) -> tuple[Value, ...]:
         *(chip, intent.last_index),
         *(key[KEY_PREFIX], key, chip),
     )
+
+
+def _crl_row(number: int, intent: Intent) -> tuple[Value, ...]:
+    signer = intent.signer_serial
+    return (
+        *(signer, intent.signer_key, number, signer, intent.signer_key, intent.documents, seconds(intent.time)),
+        *(intent.unsigned, intent.server, intent.client, intent.last_index, intent.crl_number),
+        *(signer, intent.last_index),
+        *(signer, intent.crl_number),
+    )
+
+
+def _is_plain(intent: Intent) -> bool:
+    return not intent.crl_number and not _is_limited(intent)
 
 
 def _is_limited(intent: Intent) -> bool:

@@ -43,6 +43,22 @@ SERVER: Final = "00112233aabbccdd"
 ORIGIN: Final = Origin("line-3", "2026-117", "gateway", "0004A3FFFE0B2C11", 'Gerät "7"', bytes(range(16)))
 
 
+def crl_intent(number: int, *, last: int = NO_CERTIFICATE, server: str = SERVER) -> Intent:
+    """An intent of the signer's list."""
+    return Intent(
+        chip_serial=SIGNER.serial,
+        public_key=DOCUMENTS.signer_public_key,
+        signer_serial=SIGNER.serial,
+        signer_key=DOCUMENTS.signer_public_key,
+        documents=DOCUMENTS.document_id,
+        time=NOW,
+        unsigned=b"list to be signed",
+        server=server,
+        last_index=last,
+        crl_number=number,
+    )
+
+
 def public_key(number: int) -> bytes:
     return number.to_bytes(32, "big") * 2
 
@@ -143,6 +159,7 @@ ONE_OF_EACH: Final[tuple[Event, ...]] = (
     OrderClosed(NOW, "2026-118", "done", "console"),
     Revoked(NOW, 0, chip_serial(1), SIGNER.serial, b"\x40" + bytes(15), "keyCompromise", "lost", "console"),
     CrlIssued(NOW, SIGNER.serial, 1, b"list"),
+    lost(crl_intent(2)),
 )
 
 

@@ -19,10 +19,10 @@ from provisioning_server.ledger.administration import (
     StationInvited,
     StationRemoved,
 )
-from provisioning_server.ledger.changes import Event
+from provisioning_server.ledger.changes import Event, Lost
 from provisioning_server.ledger.store import Ledger
 from tests.provisioning_server.ledger.conftest import OpenStore
-from tests.provisioning_server.ledger.events import NOW, SIGNER, intent, issued, lost, step
+from tests.provisioning_server.ledger.events import NOW, SIGNER, crl_intent, intent, issued, lost, step
 from tests.support.server_parts import chip_serial
 
 TOKEN = bytes(range(32))
@@ -181,6 +181,54 @@ def test_numbers_of_lists_only_grow_and_each_list_is_counted(open_store: OpenSto
     tally = ledger.tally(SIGNER.serial)
     assert tally is not None
     assert (tally.issued, tally.crls, tally.signatures) == (0, 2, 2)
+
+
+def test_a_signer_has_one_list_in_progress_and_its_number_only_grows(open_store: OpenStore) -> None:
+    ledger = open_store()
+    first = crl_intent(5)
+    assert not step(ledger, intents=[first]).refused
+    assert list(ledger.open_intents()) == [first]
+    assert list(step(ledger, intents=[crl_intent(6)]).refused) == [crl_intent(6)]
+    step(ledger, CrlIssued(NOW, SIGNER.serial, 5, b"list 5"))
+    assert not ledger.open_intents()
+    assert list(step(ledger, intents=[crl_intent(5)]).refused) == [crl_intent(5)]
+    assert not step(ledger, intents=[crl_intent(6)]).refused
+    step(ledger, Lost(crl_intent(6), NOW, None, "the server ended"))
+    tally = ledger.tally(SIGNER.serial)
+    assert tally is not None
+    assert (tally.crls, tally.lost, tally.unsure) == (1, 0, 1)
+    assert not ledger.open_intents()
+
+
+def test_a_list_is_intended_on_the_newest_revocation(open_store: OpenStore) -> None:
+    ledger = open_store()
+    step(ledger, issued(1))
+    assert ledger.administered.newest_revocation(SIGNER.serial) == -1
+    step(ledger, REVOKED)
+    assert ledger.administered.newest_revocation(SIGNER.serial) == 1
+    assert list(step(ledger, intents=[crl_intent(5)]).refused) == [crl_intent(5)]
+    assert not step(ledger, intents=[crl_intent(5, last=1)]).refused
+
+
+def test_lists_and_certificates_of_a_signer_are_intended_side_by_side(open_store: OpenStore) -> None:
+    ledger = open_store()
+    assert not step(ledger, intents=[intent(1), crl_intent(5)]).refused
+    step(ledger, CrlIssued(NOW, SIGNER.serial, 5, b"list 5"))
+    assert [each.crl_number for each in ledger.open_intents()] == [0]
+    step(ledger, issued(1))
+    assert not ledger.open_intents()
+
+
+def test_the_newest_list_of_each_signer(open_store: OpenStore) -> None:
+    ledger = open_store()
+    other = bytes(range(9))
+    lists = [
+        CrlIssued(NOW, SIGNER.serial, 1, b"1"),
+        CrlIssued(NOW, other, 7, b"7"),
+        CrlIssued(NOW, SIGNER.serial, 2, b"2"),
+    ]
+    step(ledger, *lists)
+    assert list(ledger.administered.newest_crls()) == lists[1:]
 
 
 def test_intents_keep_who_asked_for_what(open_store: OpenStore) -> None:
