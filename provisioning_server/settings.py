@@ -18,6 +18,7 @@ from provisioning_server.ledger.ledger_place import PostgresqlUrl
 from provisioning_server.orders.rate_limits import RequestRates
 from provisioning_server.passwords.given_passwords import GivenPassword
 from provisioning_server.products.product import ProductFiles
+from provisioning_server.revocation.schedule import DEFAULT_VALIDITY
 from provisioning_server.stations.server_names import require_server_name
 from provisioning_server.transport.limits import ConnectionLimits
 
@@ -63,6 +64,12 @@ class Settings:
     """Why the clock is right although records are newer; None: it has to be newer than they are."""
     proof_within: timedelta | None = None
     """How long after its issue a certificate may be unproven before the server warns; None: it never warns."""
+    crl_validity: timedelta = DEFAULT_VALIDITY
+    """How long a list of revoked certificates is valid."""
+    crl_from_quota: bool = False
+    """Let signers with a quota sign lists by themselves."""
+    on_revoked: tuple[str, ...] = ()
+    """The command, with its arguments, that is told of each revocation; empty: none is."""
     log_chip: LogChip | None = None
     """The chip that signs the checkpoints; None: a key in the data folder does."""
     limits: ConnectionLimits = field(default_factory=ConnectionLimits)

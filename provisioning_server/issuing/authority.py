@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from atcaprov.chip.memory_map import serial_number
@@ -26,20 +26,30 @@ from atcaprov.wire.messages import (
 from provisioning_server import rejections
 from provisioning_server.guide_files.issued_entries import IssuedEntry
 from provisioning_server.internal_error import internal_error
-from provisioning_server.issuing.certification import Certification, SlowSigners
+from provisioning_server.issuing.certification import Certification
+from provisioning_server.issuing.crl_issuing import CrlIssuing
 from provisioning_server.issuing.in_progress import Step
 from provisioning_server.issuing.lost_intents import claim_name, lost_intents
 from provisioning_server.issuing.report_rules import ReportRules, report_reply
 from provisioning_server.issuing.request_rules import RequestRules
-from provisioning_server.issuing.requests import Administration, AdministrationOutcome, ClientRequest, Delivery, Item
+from provisioning_server.issuing.requests import (
+    Administration,
+    AdministrationOutcome,
+    ClientRequest,
+    CrlOrder,
+    CrlOutcome,
+    Delivery,
+    Item,
+)
 from provisioning_server.issuing.rollback_guard import LedgerGuard, Unguarded
 from provisioning_server.issuing.server_clock import ServerClock
-from provisioning_server.issuing.signing_queue import SigningBegins
+from provisioning_server.issuing.signing_queue import CrlJob, SignerEvent, SignerReady, SigningBegins, SlowSigners
 from provisioning_server.ledger.changes import Reported
 from provisioning_server.ledger.store import Known, Ledger
 from provisioning_server.log_names import by_text, device_text
 from provisioning_server.products.served_products import ServedProducts
 from provisioning_server.rejections import rejection
+from provisioning_server.revocation.schedule import DEFAULT_VALIDITY
 from provisioning_server.signers.registry import SignerRegistry
 
 ELSEWHERE_SECONDS: Final = 0.05
@@ -76,6 +86,7 @@ class Authority:
         log_key: Callable[[], bytes] = _no_checkpoint,
         allow_rekey: bool = False,
         products: ServedProducts | None = None,
+        crl_validity: timedelta = DEFAULT_VALIDITY,
     ) -> None:
         """Take the name of this server, and log its intents that have no result.
 
@@ -83,7 +94,8 @@ class Authority:
         `checkpoint` returns a signed note about the newest head of the ledger, or no bytes.
         `server` names this one among all of a ledger; if it is `alone`, those of another name are its own, too: then
         it has got a new name since. `products` are those that are served; without them every chip is. `guard` compares
-        signers and checkpoints with the ledger; `log_key` returns the verifier key of the checkpoints as text.
+        signers and checkpoints with the ledger; `log_key` returns the verifier key of the checkpoints as text. Lists of
+        revoked certificates are valid for `crl_validity`.
         """
         guard = guard or Unguarded()
         claim_name(ledger, server)
@@ -105,6 +117,16 @@ class Authority:
             slow_signers=slow_signers,
             guard=guard,
         )
+        self._crls = CrlIssuing(
+            signers,
+            ledger,
+            checked_clock,
+            log,
+            server=server,
+            slow_signers=slow_signers,
+            guard=guard,
+            validity=crl_validity,
+        )
         self._report_rules = ReportRules(ledger, clock)
         self._checkpoint = checkpoint
         self._failure: ErrorReply | None = None
@@ -117,7 +139,7 @@ class Authority:
     @property
     def waits(self) -> float | None:
         """Return in how many seconds the next step is due though nothing comes in; None if none is."""
-        if not self._next.empty or self._certification.to_decide:
+        if not self._next.empty or self._certification.to_decide or self._crls.to_decide:
             return 0.0
         return ELSEWHERE_SECONDS if self._certification.elsewhere else None
 
@@ -146,6 +168,7 @@ class Authority:
         if written is not None and written.head.size > written.first_index and self._listener is not None:
             self._listener.add(written.first_index, written.head.size, step.issued)
         self._certification.sign(self._next)
+        self._crls.sign(self._next)
 
     def _decide(self, items: Sequence[Item], step: Step) -> None:
         certification = self._certification
@@ -154,16 +177,25 @@ class Authority:
             self._look_elsewhere_at = time.monotonic() + ELSEWHERE_SECONDS
         step.known = self._look_up(items)
         certification.go_on(step)
+        self._crls.go_on(step)
         for item in items:
             if isinstance(item, Administration):
                 self._administer(item, step)
+            elif isinstance(item, CrlOrder):
+                self._crls.begin(item, step)
             elif not isinstance(item, ClientRequest):
-                certification.take(item, step)
+                self._take_of_signer(item, step)
             elif isinstance(item.request, CertificatesRequest):
                 certification.begin(item, item.request, step)
             else:
                 self._answer(item, item.request, step)
         certification.follow_signers()
+
+    def _take_of_signer(self, event: SignerEvent, step: Step) -> None:
+        if not isinstance(event, SignerReady) and isinstance(event.job, CrlJob):
+            self._crls.take(event.job, event, step)
+        else:
+            self._certification.take(event, step)
 
     def _answer(self, asked: ClientRequest, request: SignerRequest | ReportRequest | EnrolRequest, step: Step) -> None:
         """Answer a request that needs no signature."""
@@ -282,8 +314,12 @@ class Authority:
                 item.permit.refuse()
         administrations = [each for each, _ in step.administrations]
         administrations += [item for item in items if isinstance(item, Administration) and item not in administrations]
-        outcome = AdministrationOutcome(error=AtcaProvError(failure.message, code=Code(failure.code)))
-        step.deliveries += [(each.deliver, outcome) for each in administrations]
+        error = AtcaProvError(failure.message, code=Code(failure.code))
+        step.deliveries += [(each.deliver, AdministrationOutcome(error=error)) for each in administrations]
+        orders = [*self._crls.abandon(), *(item for item in items if isinstance(item, CrlOrder))]
+        step.deliveries += [
+            (each.deliver, CrlOutcome(error=error)) for each in {id(each): each for each in orders}.values()
+        ]
 
 
 def _refused(what: str, refusal: ErrorReply, asked: ClientRequest) -> str:

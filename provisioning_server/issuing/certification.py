@@ -11,7 +11,7 @@ import secrets
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final, Protocol
+from typing import Final
 
 from atcaprov.certs.issued_record import IssuedRecord, Origin
 from atcaprov.chip.memory_map import REVISION, serial_number
@@ -29,7 +29,6 @@ from provisioning_server.issuing.requests import Application, ClientRequest
 from provisioning_server.issuing.rollback_guard import LedgerGuard
 from provisioning_server.issuing.server_clock import ServerClock
 from provisioning_server.issuing.signing_queue import (
-    Job,
     JobEvent,
     Signed,
     SignerEvent,
@@ -37,6 +36,7 @@ from provisioning_server.issuing.signing_queue import (
     SigningBegins,
     SigningFailed,
     SigningJob,
+    SlowSigners,
 )
 from provisioning_server.ledger.changes import NO_CERTIFICATE, GivenChallenge, Intent, Issued, Lost
 from provisioning_server.ledger.store import Ledger, StoredCertificate, TreeHead
@@ -51,19 +51,6 @@ OTHER_SERVER_TRIES: Final = 100
 CHALLENGES_MAX: Final = 200
 """Challenges for one certificate from a start to the next. Each may have a report, and all of these are looked at again
 for the next one, so a client that asks again and again would hold up the others."""
-
-
-class SlowSigners(Protocol):
-    """Takes jobs for slow signers."""
-
-    def put(self, job: Job) -> None:
-        """Queue a job; what happens to it comes back as `SignerEvent`."""
-
-    def give_back(self, job: Job) -> None:
-        """Put a job first in the queue: a signer took it and could not do it."""
-
-    def signers_changed(self) -> None:
-        """Look again which signer may do which job: one was taken out of use."""
 
 
 class Certification:

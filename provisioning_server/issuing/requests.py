@@ -20,6 +20,7 @@ from atcaprov.wire.messages import (
 )
 from provisioning_server.issuing.signing_queue import SignerEvent
 from provisioning_server.ledger.administer import Decide, Written
+from provisioning_server.ledger.administration import CrlIssued
 from provisioning_server.ledger.changes import NO_CERTIFICATE, Intent
 
 Request = CertificatesRequest | SignerRequest | ReportRequest | EnrolRequest
@@ -72,7 +73,27 @@ class Administration:
     deliver: Callable[[AdministrationOutcome], None]
 
 
-Item = ClientRequest | SignerEvent | Administration
+@dataclass(frozen=True, slots=True)
+class CrlOutcome:
+    """What became of an order for a list of revoked certificates: the list, or why there is none."""
+
+    issued: CrlIssued | None = None
+    error: AtcaProvError | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CrlOrder:
+    """The signer with this serial number (9 bytes) is to sign its next list; `deliver` gets the outcome.
+
+    `by` names who wants it, for the log.
+    """
+
+    signer_serial: bytes
+    deliver: Callable[[CrlOutcome], None]
+    by: str = ""
+
+
+Item = ClientRequest | SignerEvent | Administration | CrlOrder
 
 
 @dataclass(slots=True, eq=False)

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, Protocol
 
 from atcaprov.certs.issued_record import IssuedRecord
 from atcaprov.wire.messages import CertificatesRequest, ErrorReply
@@ -157,6 +157,19 @@ class _Waiting:
 
 _FIRST: Final = 0
 _ROUND: Final = operator.attrgetter("round")
+
+
+class SlowSigners(Protocol):
+    """Takes jobs for slow signers."""
+
+    def put(self, job: Job) -> None:
+        """Queue a job; what happens to it comes back as `SignerEvent`."""
+
+    def give_back(self, job: Job) -> None:
+        """Put a job first in the queue: a signer took it and could not do it."""
+
+    def signers_changed(self) -> None:
+        """Look again which signer may do which job: one was taken out of use."""
 
 
 class SigningQueue:

@@ -13,6 +13,8 @@ from provisioning_server.issuing.requests import (
     Administration,
     AdministrationOutcome,
     ClientRequest,
+    CrlOrder,
+    CrlOutcome,
     Deliver,
     Delivery,
     Item,
@@ -67,6 +69,12 @@ class IssuingWorker:
     def administer(self, decide: Decide, deliver: Callable[[AdministrationOutcome], None]) -> None:
         """Queue what a person decides; `deliver` gets the outcome on the loop. From any thread."""
         self._waiting.put(Administration(decide, deliver))
+        if self._ended:
+            self._refuse_waiting()
+
+    def order_crl(self, order: CrlOrder) -> None:
+        """Queue an order for a list of revoked certificates; its outcome is delivered on the loop. From any thread."""
+        self._waiting.put(order)
         if self._ended:
             self._refuse_waiting()
 
@@ -131,10 +139,15 @@ class IssuingWorker:
                 if isinstance(item, SigningBegins):
                     item.permit.refuse()
                 elif isinstance(item, Administration):
-                    stopping = AtcaProvError("The server is stopping.", code=Code.SERVER_STOPPING)
-                    self._loop.call_soon_threadsafe(item.deliver, AdministrationOutcome(error=stopping))
+                    self._loop.call_soon_threadsafe(item.deliver, AdministrationOutcome(error=_stopping()))
+                elif isinstance(item, CrlOrder):
+                    self._loop.call_soon_threadsafe(item.deliver, CrlOutcome(error=_stopping()))
         except queue.Empty:
             return
+
+
+def _stopping() -> AtcaProvError:
+    return AtcaProvError("The server is stopping.", code=Code.SERVER_STOPPING)
 
 
 def _deliver_all(deliveries: list[Delivery]) -> None:

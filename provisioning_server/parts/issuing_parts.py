@@ -50,4 +50,5 @@ def _authority(context: ServerContext, products: ServedProducts, queue: SigningQ
         log_key=keeper.log_key,
         allow_rekey=settings.allow_rekey,
         products=products,
+        crl_validity=settings.crl_validity,
     )

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from atcaprov.wire.messages import CHALLENGE_SIZE, CertificatesReply, CertificatesRequest
 from provisioning_server.issuing.authority import Authority
-from provisioning_server.issuing.requests import ClientRequest, Delivery, Reply, Request
+from provisioning_server.issuing.requests import ClientRequest, Delivery, Item, Reply, Request
 from provisioning_server.issuing.signing_queue import SignerEvent
 from provisioning_server.signers.signer import Signer
 from tests.support.in_memory_signer import SigningKey
@@ -92,7 +92,7 @@ def without_challenge(reply: CertificatesReply) -> CertificatesReply:
     return replace(reply, challenge=b"")
 
 
-def step(authority: Authority, items: Sequence[ClientRequest | SignerEvent]) -> None:
+def step(authority: Authority, items: Sequence[Item]) -> None:
     """Let an authority take a step, and deliver what is due."""
     authority.step(items, _deliver)
 
