@@ -37,7 +37,7 @@ def test_names_of_a_run_reach_the_records_with_its_id(tmp_path: Path) -> None:
         assert len(bytes.fromhex(result["request"])) == 16
     found = run_in_process(server_command, "ledger", "search", "--data", str(tmp_path / "data"), "--json")
     (record,) = (json.loads(line) for line in found.out.splitlines())
-    assert (record["label"], record["request_id"]) == ("A 1", result["request"])
+    assert (record["label"], record["request"]) == ("A 1", result["request"])
 
 
 def test_label_is_for_one_board(tmp_path: Path) -> None:
