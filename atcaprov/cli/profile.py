@@ -44,11 +44,16 @@ def list_presets() -> None:
 def check(paths: tuple[Path, ...]) -> None:
     """Check profiles: FILE, or all *.toml of a folder.
 
-    A certificate of each profile is issued in memory, compressed and rebuilt. Nothing is written.
+    A certificate of each profile is issued in memory, compressed, rebuilt, and linted if pkilint is installed. Nothing
+    is written.
     """
+    from atcaprov.product_profile.certificate_lint import has_pkilint
     from atcaprov.product_profile.profile_file import read_profiles
+    from atcaprov.product_profile.profile_lint import lint_profile, not_linted
 
     for profile in read_profiles(paths):
+        for finding in lint_profile(profile):
+            say(f"{printable(str(profile.path))}: {finding}", err=True)
         slots = profile.certificate.slots
         assert slots is not None
         certificates = ", ".join(map(str, sorted(profile.chip.certificate_slots)))
@@ -56,6 +61,8 @@ def check(paths: tuple[Path, ...]) -> None:
             f"{printable(str(profile.path))}: product {profile.name} is valid. Key in slot {slots.private_key},"
             f" certificates in slots {certificates}; proofs are {profile.proof.policy}."
         )
+    if not has_pkilint():
+        say(not_linted(), err=True)
 
 
 @group.command()

@@ -32,6 +32,15 @@ def read_profile(path: Path) -> ProductProfile:
     return profile_from_toml(read_text(path, MAX_SIZE), path)
 
 
+def is_profile(text: str) -> bool:
+    """Tell whether a TOML text is a product profile and not a certificate description; false if it is not TOML."""
+    try:
+        contents = parse_toml(text)
+    except MalformedError:
+        return False
+    return "role" not in contents and bool({"certificate", "description"} & set(contents))
+
+
 def read_profiles(paths: Iterable[Path]) -> list[ProductProfile]:
     """Return the profiles of files, and of all `*.toml` in folders; their names must differ.
 

@@ -10,6 +10,7 @@ from provisioning_server.issuing.signing_queue import SigningQueue
 from provisioning_server.issuing.signing_thread import SigningThreads
 from provisioning_server.issuing.worker import IssuingWorker
 from provisioning_server.parts.context import ServerContext
+from provisioning_server.products.product_reader import ProductReader
 from provisioning_server.products.product_reload import ProductReload
 from provisioning_server.products.served_products import ServedProducts
 from provisioning_server.records.server_id import server_id
@@ -27,8 +28,9 @@ class IssuingParts:
 
 def issuing_parts(context: ServerContext) -> IssuingParts:
     """Build them, on the running loop; the thread that issues runs from here on. Raises AtcaProvError."""
-    products = ServedProducts(context.settings.products.read())
-    context.reload.add(ProductReload(products, context.settings.products))
+    reader = ProductReader(context.settings.products, context.log)
+    products = ServedProducts(reader.read())
+    context.reload.add(ProductReload(products, reader))
     queue = SigningQueue(context.signers, lambda event: worker.tell(event))
     worker = IssuingWorker(_authority(context, products, queue), asyncio.get_running_loop(), context.fail)
     return IssuingParts(products, queue, SigningThreads(context.signers, queue, context.log, context.now), worker)

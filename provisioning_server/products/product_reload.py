@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from provisioning_server.products.product import Product, ProductFiles
+from provisioning_server.products.product import Product
+from provisioning_server.products.product_reader import ProductReader
 from provisioning_server.products.served_products import ServedProducts
 
 
 class ProductReload:
     """Reads the files when it is called; what it returns puts the products into place and says what changed."""
 
-    def __init__(self, served: ServedProducts, files: ProductFiles) -> None:
+    def __init__(self, served: ServedProducts, reader: ProductReader) -> None:
         self._served = served
-        self._files = files
+        self._reader = reader
 
     def __call__(self) -> Callable[[], list[str]]:
         """Return what takes the products over; raises UsageError, with file and line of a broken one."""
-        products = self._files.read()
+        products = self._reader.read()
 
         def take_over() -> list[str]:
             changed = list(changes(self._served.all, products))

@@ -14,6 +14,7 @@ from atcaprov.bounded_reading import read_text
 from atcaprov.certs import certificate_files
 from atcaprov.certs.descriptions.description import CertificateDescription, default_description
 from atcaprov.errors import UsageError
+from atcaprov.product_profile.profile_file import is_profile, profile_from_toml
 from signer_module.commands.option_groups import Option, option_group
 from signer_module.external_ca.chain import ExternalChain
 from signer_module.on_files.pkcs11_file import KeyPlace
@@ -48,11 +49,17 @@ hsm_options = option_group(
 
 
 def description(role: str, path: Path | None) -> CertificateDescription:
-    """Return the description of a file, or the default; raises UsageError."""
+    """Return the description of a file, or the default; a device's may be that of a product profile.
+
+    Raises UsageError.
+    """
     if path is None:
         return default_description("root" if role == "root" else "signer" if role == "signer" else "device")
+    text = read_text(path)
+    if role == "device" and is_profile(text):
+        return profile_from_toml(text, path).certificate
     try:
-        found = CertificateDescription.from_toml(read_text(path))
+        found = CertificateDescription.from_toml(text)
     except UsageError as error:
         raise UsageError(f"{path}: {error.what}", advice=error.advice, code=error.code) from error
     if found.role != role:
@@ -119,7 +126,9 @@ signer_options = option_group(
             "--signer-description", type=FILE, help="TOML description of the signer's certificate."
         ),
         "device_description": click.option(
-            "--device-description", type=FILE, help="TOML description of its devices' certificates."
+            "--device-description",
+            type=FILE,
+            help="TOML description of its devices' certificates, or the profile of the product.",
         ),
     },
 )

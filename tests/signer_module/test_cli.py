@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from atcaprov import CertInfo
 from atcaprov.certs.descriptions.description import default_text
 from atcaprov.certs.keys import verify_digest
+from atcaprov.product_profile.preset import preset
+from atcaprov.product_profile.profile_file import read_profile
 from signer_module.on_files.root_folder import RootFolder
 from signer_module.on_files.signer_folder import SignerFolder
 from tests.support.certificates import SIGNER
@@ -95,6 +97,22 @@ def test_own_descriptions(here: Path, capsys: pytest.CaptureFixture[str]) -> Non
     found = SignerFolder.load(here / "signer")
     assert found.name == "Mein Signer"
     assert found.device_definition.expire_years == 25
+
+
+def test_product_profile_takes_the_place_of_a_device_description(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("root", "create", "--out", "root", "--no-password") == 0
+    (here / "product.toml").write_text(preset("idevid").text)
+    assert make("--device-description", "product.toml") == 0
+    found = SignerFolder.load(here / "signer").device_definition
+    wanted = read_profile(here / "product.toml").certificate
+    assert (found.name, found.template_id, found.expire_years) == (wanted.name, wanted.template_id, 0)
+    assert run("description", "device", "--check", "product.toml") == 0
+    capsys.readouterr()
+    (here / "product.toml").write_text(preset("idevid").text.replace("chain_id = 0", "chain_id = 16"))
+    assert make("--device-description", "product.toml") == 2
+    assert "product.toml, line 12: certificate.chain_id must be a whole number" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from atcaprov.wire.messages import CertificatesReply, CertificatesRequest, Error
 from provisioning_server.issuing.authority import Authority
 from provisioning_server.ledger.sql.sql_ledger import SqlLedger
 from provisioning_server.products.product import ProductFiles
+from provisioning_server.products.product_reader import ProductReader
 from provisioning_server.products.product_reload import ProductReload
 from provisioning_server.products.served_products import ServedProducts
 from provisioning_server.products.signer_watch import SignerWatch
@@ -225,7 +226,7 @@ def test_reload_takes_over_all_files_or_none(tmp_path: Path, records: SqlLedger)
     first.write_text(profile_text("a"))
     files = ProductFiles((tmp_path,))
     products = ServedProducts(files.read())
-    reload = ProductReload(products, files)
+    reload = ProductReload(products, ProductReader(files, RememberingLog()))
     assert reload()() == []
     first.write_text(profile_text("a", '[signers]\nids = ["0001"]'))
     second.write_text('name = "b"\nmistake = 1\n')
