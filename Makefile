@@ -8,7 +8,7 @@ WORKERS ?= auto
 PYTEST := $(BIN)/python -m pytest
 SHARED := --numprocesses $(WORKERS) --dist worksteal
 
-.PHONY: help setup demo check test lint lint-style lint-types lint-imports benchmarks bench soak platforms docs clean
+.PHONY: help setup demo check test lint lint-style lint-types lint-imports benchmarks bench soak platforms docs lock dist clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -66,5 +66,15 @@ $(VENV)/.docs: $(VENV)/.ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
 	@touch $@
 
+lock: $(VENV)/.release ## lock the newest requirements of installs, with hashes
+	$(BIN)/python -m release lock
+
+dist: $(VENV)/.release ## the wheel of the newest commit, bills of materials and licences into dist/; try them
+	$(BIN)/python -m release check
+
+$(VENV)/.release: $(VENV)/.ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[release]'
+	@touch $@
+
 clean: ## delete all that these targets made
-	rm -rf $(VENV) .bench .platforms site demo benchmarks.json
+	rm -rf $(VENV) .bench .platforms site demo dist benchmarks.json
