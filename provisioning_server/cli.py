@@ -48,6 +48,7 @@ from signer_module.commands.password_options import DESCRIPTOR
         "ledger": "provisioning_server.commands.ledger.group",
         "reload": "provisioning_server.commands.reload",
         "status": "provisioning_server.commands.status",
+        "web-link": "provisioning_server.commands.web_link",
     },
     invoke_without_command=True,
     subcommand_metavar="[COMMAND [ARGS]...]",

@@ -12,7 +12,7 @@ from atcaprov.bounded_reading import shown
 from atcaprov.errors import AtcaProvError, Code, ProtocolError, ServerRejected, UsageError
 from atcaprov.log import Log
 from provisioning_server.control.control_file import ControlFile, ControlPlace
-from provisioning_server.control.requests_answers import ControlRequest, error_line, parse_request, result_line
+from provisioning_server.control.requests_answers import error_line, parse_request, result_line
 from provisioning_server.control.sealed_lines import REQUEST_MAX, LineBuffer
 from provisioning_server.internal_error import internal_error
 
@@ -95,7 +95,7 @@ class ControlServer:
         try:
             request = parse_request(secret, await _line(reader))
             nonce = request.nonce
-            return result_line(secret, nonce, await self._run(request))
+            return result_line(secret, nonce, await self.run(request.command, request.arguments))
         except ProtocolError as error:
             self._log.warning(f"A command to the server was refused: {error.what}")
             return error_line(secret, nonce, error)
@@ -106,14 +106,15 @@ class ControlServer:
             self._log.error(str(failed))
             return error_line(secret, nonce, failed)
 
-    async def _run(self, request: ControlRequest) -> dict[str, Any]:
-        handler = self._handlers.get(request.command)
+    async def run(self, command: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Run a command for another part of this server, or for who has the secret; raises AtcaProvError."""
+        handler = self._handlers.get(command)
         if handler is None:
             raise ServerRejected(
-                f"The running server does not know the command {shown(request.command)}.",
+                f"The running server does not know the command {shown(command)}.",
                 advice="Restart it after an update: it may be older than this program.",
             )
-        return await handler(request.arguments)
+        return await handler(arguments)
 
 
 async def _line(reader: asyncio.StreamReader) -> bytes:

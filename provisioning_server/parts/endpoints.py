@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import functools
 import time
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, Any, Final
 
 from atcaprov.errors import Code, UsageError
 from atcaprov.missing_packages import extra_command
 from atcaprov.web.login_links import ConsoleLinks, LinkFile
 from provisioning_server.control.actions import ACTIONS, Administrator
 from provisioning_server.control.server import ControlServer
+from provisioning_server.ledger.ledger_place import LedgerPlace
+from provisioning_server.ledger.open_ledger import open_for_reading
 from provisioning_server.operations.signs_of_life import give_signs_of_life
 from provisioning_server.orders.rate_limits import RateLimits
 from provisioning_server.parts.context import ServerContext
@@ -26,6 +29,7 @@ REFUSED_SECONDS: Final = 2.0
 """For clients to read that their request is refused, when the time of a drain is over."""
 
 if TYPE_CHECKING:
+    from provisioning_server.web.acts import RunCommand
     from provisioning_server.web.page import WebPage
 
 
@@ -38,7 +42,7 @@ class Endpoints:
         self._context = context
         self._issuing = issuing
         self._health = health
-        self._page = _web_page(context, signers, health)
+        self._page = _web_page(context, signers, health, self._run, lambda: self._listener.stations)
         self._rates = RateLimits(context.settings.rates, time.monotonic, context.log)
         self._listener = Listener(
             context.settings.limits, self._rates, issuing.worker.submit, context.log, admission(context)
@@ -54,6 +58,17 @@ class Endpoints:
         self.administrator = Administrator(context.folder.path, context.now, issuing.worker.administer)
         for name, action in ACTIONS.items():
             self._control.handle(name, functools.partial(self.administrator.run, action))
+        self._control.handle("web-link", self._web_link)
+
+    async def _run(self, command: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Do what a command does, for the page."""
+        return await self._control.run(command, arguments)
+
+    async def _web_link(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Answer the command `web-link`."""
+        if self._page is None:
+            raise UsageError("This server has no web page.", advice="Start it with --web.")
+        return self._page.answer_link(arguments)
 
     async def start(self) -> None:
         """Open them all; raises AtcaProvError."""
@@ -85,7 +100,13 @@ class Endpoints:
         await self._control.stop()
 
 
-def _web_page(context: ServerContext, signers: SignerParts, health: HealthParts) -> WebPage | None:
+def _web_page(
+    context: ServerContext,
+    signers: SignerParts,
+    health: HealthParts,
+    run: RunCommand,
+    connected: Callable[[], Collection[str]],
+) -> WebPage | None:
     """Return the page, if it is wanted, which does not listen yet; raises UsageError."""
     address, log = context.settings.web, context.log
     if address is None:
@@ -99,4 +120,8 @@ def _web_page(context: ServerContext, signers: SignerParts, health: HealthParts)
             advice=f"Install it: {extra_command('web')}",
             code=Code.LIBRARY_MISSING,
         ) from error
-    return WebPage(address, health.overview, signers.lifecycle.unlock_service, health.health, log, links)
+    data = context.folder.path
+    place = LedgerPlace(data, context.settings.ledger)
+    opened = functools.partial(open_for_reading, place.ledger, check=False)
+    unlock_service = signers.lifecycle.unlock_service
+    return WebPage(address, health.overview, unlock_service, health.health, log, links, opened, data, run, connected)

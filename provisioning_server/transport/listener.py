@@ -85,6 +85,11 @@ class Listener:
         """Return the addresses of the clients that are connected."""
         return [connection.peer for connection in self._connections if not connection.leaving]
 
+    @property
+    def stations(self) -> set[str]:
+        """Return the names of the stations that are connected."""
+        return {connection.station for connection in self._connections if connection.station and not connection.leaving}
+
     async def drain(self, seconds: float) -> int:
         """Accept nothing more, and close each connection when its open request has its reply.
 

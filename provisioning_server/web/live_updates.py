@@ -1,10 +1,10 @@
-"""Live updates of the page: the signers are looked at a few times a second, and changes are sent to all open pages."""
+"""Live updates: signers and counters are looked at a few times a second, and changes are sent to all open pages."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import asdict
 from typing import Final
 
@@ -13,28 +13,48 @@ from provisioning_server.web.views import PROOFS_KEY, SignerState, SignerView
 LOOK_SECONDS: Final = 0.25
 PING_SECONDS: Final = 10.0
 _ABLE: Final = (SignerState.READY, SignerState.LOW)
+Counters = Mapping[str, int]
+
+
+def no_counters(_: list[SignerView]) -> Counters:
+    """Count nothing."""
+    return {}
 
 
 class LiveSigners:
     """Numbers each change. Its methods run on the event loop."""
 
-    def __init__(self, look: Callable[[], list[SignerView]], notice: Callable[[], str] = str) -> None:
-        """`notice` returns what else is to be shown above the signers."""
+    def __init__(
+        self,
+        look: Callable[[], list[SignerView]],
+        notice: Callable[[], str] = str,
+        counters: Callable[[list[SignerView]], Counters] = no_counters,
+    ) -> None:
+        """`notice` returns what else is to be shown above the signers, `counters` by what other pages know a change."""
         self._look = look
         self._notice = notice
+        self._count = counters
+        self._watching = 0
         self._changed = asyncio.Event()
         self._stopped = False
         self._number = 0
         self._written = (-1, "")
         self.views: list[SignerView] = []
         self.notice = ""
+        self.counters: Counters = {}
         self.look()
+
+    @property
+    def watched(self) -> bool:
+        """Return whether a page is open that follows the changes."""
+        return self._watching > 0
 
     def look(self) -> None:
         """Look at the signers now."""
         views, notice = self._look(), self._notice()
-        if (views, notice) != (self.views, self.notice):
-            self.views, self.notice = views, notice
+        counters = self._count(views)
+        if (views, notice, counters) != (self.views, self.notice, self.counters):
+            self.views, self.notice, self.counters = views, notice, counters
             self._number += 1
             self.wake()
 
@@ -53,20 +73,24 @@ class LiveSigners:
         """Yield server-sent events, the whole state each, while they are `wanted`; comments keep the line alive."""
         told = -1
         self.look()
-        while not self._stopped and wanted():
-            if told != self._number:
-                told = self._number
-                yield self._event()
-                continue
-            try:
-                await asyncio.wait_for(self._changed.wait(), PING_SECONDS)
-            except TimeoutError:
-                yield ": still here\n\n"
+        self._watching += 1
+        try:
+            while not self._stopped and wanted():
+                if told != self._number:
+                    told = self._number
+                    yield self._event()
+                    continue
+                try:
+                    await asyncio.wait_for(self._changed.wait(), PING_SECONDS)
+                except TimeoutError:
+                    yield ": still here\n\n"
+        finally:
+            self._watching -= 1
 
     def _event(self) -> str:
         """Return the event of the newest change; written once for all open pages."""
         if self._written[0] != self._number:
-            data = json.dumps(snapshot(self.views, self.notice))
+            data = json.dumps({**snapshot(self.views, self.notice), "counters": self.counters})
             self._written = (self._number, f"id: {self._number}\nevent: signers\ndata: {data}\n\n")
         return self._written[1]
 

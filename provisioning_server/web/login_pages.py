@@ -19,7 +19,7 @@ from provisioning_server.web.visits import Reception, Visit, VisitorRoute, form_
 WRONG_CODE_SECONDS: Final = 1.0
 WRONG_CODES_MAX: Final = 8
 """Wrong codes that are answered late at the same time; further ones are refused at once and logged nowhere."""
-HOME: Final = {Role.LOOK: "/signers", Role.UNLOCK: "/signers", Role.ADMINISTER: "/signers"}
+HOME: Final = {Role.LOOK: "/overview", Role.UNLOCK: "/signers", Role.ADMINISTER: "/overview"}
 
 
 class LoginPages:

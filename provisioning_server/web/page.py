@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
+from atcaprov.bounded_reading import shown
 from atcaprov.errors import UsageError
 from atcaprov.log import Log
 from atcaprov.web.address import WebAddress
@@ -15,11 +18,19 @@ from atcaprov.web.logins import Logins
 from atcaprov.web.roles import Role
 from atcaprov.web.server import WebServer
 from atcaprov.web.tls import date_warning
+from provisioning_server.ledger.sql.sql_ledger import SqlLedger
 from provisioning_server.passwords.unlock_service import UnlockService
+from provisioning_server.web.acts import Acts, RunCommand
+from provisioning_server.web.alarms import AlarmBoard, health_alarms, signer_alarms
+from provisioning_server.web.figures.hour_counts import hour_of
+from provisioning_server.web.figures.ledger_reader import LedgerReader
+from provisioning_server.web.figures.page_figures import PageFigures
 from provisioning_server.web.health import HealthCheck, notice
-from provisioning_server.web.live_updates import LiveSigners
+from provisioning_server.web.live_updates import Counters, LiveSigners
+from provisioning_server.web.order_pages import order_alarms
 from provisioning_server.web.routes import PageParts, Pages
-from provisioning_server.web.views import SignerOverview
+from provisioning_server.web.station_pages import station_alarms
+from provisioning_server.web.views import SignerOverview, SignerView
 
 STANDING_ROLE: Final = Role.UNLOCK
 """Of the link on the console or in the file: what the page was first made for."""
@@ -28,7 +39,7 @@ STANDING_ROLE: Final = Role.UNLOCK
 class WebPage:
     """The page at an address. `links` get a link that is good for one login, and after that login another one.
 
-    It is for one who may unlock signers; `link` gives those of other roles.
+    It is for one who may unlock signers; the command `web-link` gives those of other roles.
     """
 
     def __init__(
@@ -39,8 +50,19 @@ class WebPage:
         health: HealthCheck,
         log: Log,
         links: Links,
+        ledger: Callable[[], SqlLedger],
+        data: Path,
+        run: RunCommand,
+        connected: Callable[[], Collection[str]] = tuple,
     ) -> None:
-        """Raise UsageError when the certificate cannot be used."""
+        """Raise UsageError when the page's certificate cannot be used.
+
+        `ledger` opens the ledger for reading, `data` is the data folder, `run` does what the commands do, `connected`
+        returns the names of stations that hold a connection.
+        """
+        self._data = data
+        self._connected = connected
+        self._acts = Acts(run, log)
         self._address = address
         self._overview = overview
         self._unlock_service = unlock_service
@@ -48,7 +70,15 @@ class WebPage:
         self._log = log
         self._links = links
         self._logins = Logins()
-        self._live = LiveSigners(overview.views, lambda: notice(health.look()))
+        self._reader = LedgerReader(ledger)
+        self._figures = PageFigures(self._reader, _now)
+        self._alarms = AlarmBoard(
+            lambda: health_alarms(health.look()),
+            lambda: signer_alarms(self._live.views),
+            lambda: order_alarms(self._figures),
+            lambda: station_alarms(self._figures),
+        )
+        self._live = LiveSigners(overview.views, lambda: notice(health.look()), self._counters)
         self._server = WebServer(address, log)
         self._looking: asyncio.Task[None] | None = None
         self._standing_code = ""
@@ -63,13 +93,14 @@ class WebPage:
         """
         url = self._url = self._server.listen()
         parts = PageParts(
-            self._overview, self._live, self._unlock_service, self._health, self._logins, self._log,
-            self._logged_in, cookie_name=self._server.cookie_name, tls=self._address.tls,
+            self._overview, self._live, self._reader, self._figures, self._alarms, self._acts,
+            self._connected, self._data, self._unlock_service, self._health, self._logins, self._log, self._logged_in,
+            cookie_name=self._server.cookie_name, tls=self._address.tls,
         )  # fmt: skip
         self._server.start(Pages(parts).application())
-        self._looking = self._server.watched(self._live.run())
+        self._looking = self._server.watched(self._look())
         self._say_link()
-        warning = date_warning(self._address, datetime.now(UTC))
+        warning = date_warning(self._address, _now())
         if warning:
             self._log.warning(warning)
         return url
@@ -81,11 +112,29 @@ class WebPage:
             return
         self._looking.cancel()
         await asyncio.gather(self._server.stop(), self._looking, return_exceptions=True)
+        await asyncio.to_thread(self._reader.close)
         self._links.end()
 
-    def link(self, role: Role) -> str:
-        """Return a link that is good for one login with a role, soon; the page listens."""
-        return self._link(self._logins.new_code(role))
+    async def _look(self) -> None:
+        """Look at signers all the time, and at the ledger while a page is open."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._live.run())
+            tasks.create_task(self._figures.keep(lambda: self._live.watched))
+
+    def _counters(self, views: list[SignerView]) -> Counters:
+        """Return what changes whenever a page has something new to show; the hour too, which moves the plots."""
+        counted = self._figures.counted
+        of_ledger = len(order_alarms(self._figures)) + len(station_alarms(self._figures))
+        alarms = len(signer_alarms(views)) + len(health_alarms(self._health.look())) + of_ledger
+        return {"entries": counted.size, "alarms": alarms, "hour": hour_of(_now())}
+
+    def answer_link(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Answer the command `web-link`: a link that is good for one login with a role, soon; the page listens."""
+        if arguments.get("role") not in list(Role):
+            raise UsageError(f"A login cannot have the role {shown(arguments.get('role'))}.")
+        role = Role(arguments["role"])
+        self._log.info(f"A link for a login to the web page was asked for: {role}.")
+        return {"link": self._link(self._logins.new_code(role))}
 
     def _logged_in(self) -> None:
         """Hand out the next link if that one was used; a failure, such as a full disk, does not undo the login."""
@@ -103,3 +152,7 @@ class WebPage:
     def _link(self, code: str) -> str:
         # Browsers keep to themselves what follows the number sign: it is in no request, log or Referer header.
         return f"{self._url}/login#{code}"
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

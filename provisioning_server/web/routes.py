@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,10 +17,19 @@ from atcaprov.log import Log
 from atcaprov.web.logins import Logins
 from atcaprov.web.page_files import static_files
 from provisioning_server.passwords.unlock_service import UnlockService
+from provisioning_server.web.acts import Acts
+from provisioning_server.web.alarms import AlarmBoard
+from provisioning_server.web.audit_page import AuditPage
+from provisioning_server.web.certificate_pages import CertificatePages
+from provisioning_server.web.figures.ledger_reader import LedgerReader
+from provisioning_server.web.figures.page_figures import PageFigures
 from provisioning_server.web.health import HealthCheck
 from provisioning_server.web.live_updates import LiveSigners
 from provisioning_server.web.login_pages import LoginPages
+from provisioning_server.web.order_pages import OrderPages
+from provisioning_server.web.overview_page import OverviewPage
 from provisioning_server.web.signer_pages import SignerPages
+from provisioning_server.web.station_pages import StationPages
 from provisioning_server.web.views import SignerOverview
 from provisioning_server.web.visits import Reception, VisitorRoute
 
@@ -29,10 +38,20 @@ _HERE: Final = Path(__file__).parent
 
 @dataclass(frozen=True, slots=True)
 class PageParts:
-    """What the pages show and do. `logged_in` is called after each login, when its code is used up."""
+    """What the pages show and do.
+
+    `connected` returns the names of stations that hold a connection; `data` is the data folder; `logged_in` is called
+    after each login, when its code is used up.
+    """
 
     overview: SignerOverview
     live: LiveSigners
+    reader: LedgerReader
+    figures: PageFigures
+    alarms: AlarmBoard
+    acts: Acts
+    connected: Callable[[], Collection[str]]
+    data: Path
     unlock_service: UnlockService
     health: HealthCheck
     logins: Logins
@@ -48,7 +67,7 @@ class Pages:
     def __init__(self, parts: PageParts) -> None:
         self._health_check = parts.health
         self._files = static_files(_HERE)
-        self._reception = Reception(parts.logins, parts.cookie_name)
+        self._reception = Reception(parts.logins, parts.cookie_name, parts.alarms.count)
         self._login_pages = LoginPages(
             self._reception,
             parts.logins,
@@ -61,6 +80,13 @@ class Pages:
         self._signer_pages = SignerPages(
             self._reception, parts.logins, parts.overview, parts.live, parts.unlock_service
         )
+        self._overview_page = OverviewPage(
+            self._reception, parts.figures, parts.live, parts.alarms.alarms, parts.overview.quotas
+        )
+        self._certificate_pages = CertificatePages(self._reception, parts.reader, parts.acts)
+        self._station_pages = StationPages(self._reception, parts.figures, parts.acts, parts.connected)
+        self._order_pages = OrderPages(self._reception, parts.figures, parts.acts)
+        self._audit_page = AuditPage(self._reception, parts.reader, parts.figures, parts.data)
 
     def application(self) -> Starlette:
         """Return the routes as an ASGI application."""
@@ -77,7 +103,15 @@ class Pages:
 
     def routes(self) -> list[VisitorRoute]:
         """Return what a login reaches."""
-        return [*self._login_pages.routes(), *self._signer_pages.routes()]
+        return [
+            *self._login_pages.routes(),
+            *self._overview_page.routes(),
+            *self._signer_pages.routes(),
+            *self._station_pages.routes(),
+            *self._order_pages.routes(),
+            *self._certificate_pages.routes(),
+            *self._audit_page.routes(),
+        ]
 
     async def _health(self, _: Request) -> Response:
         """Return whether the server issues."""

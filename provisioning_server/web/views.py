@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import Final
+from typing import Final, NamedTuple
 
 from atcaprov.errors import Code
 from atcaprov.terminal.printable import printable
@@ -61,6 +61,15 @@ class SignerView:
     last: str = ""
 
 
+class QuotaLeft(NamedTuple):
+    """What is left of the quota of a signer. `key` is that of its card, `serial` 9 bytes."""
+
+    key: str
+    name: str
+    serial: bytes
+    remaining: int
+
+
 class SignerOverview:
     """Collects what the page shows of the signers, and remembers unplugged ones. Its methods run on the event loop."""
 
@@ -97,6 +106,14 @@ class SignerOverview:
     def signer(self, key: str) -> Signer | None:
         """Return the signer of a view, if it is connected."""
         return next((each for each in self._registry if _key(each) == key), None)
+
+    def quotas(self) -> list[QuotaLeft]:
+        """Return what is left of the quotas of connected signers that have one."""
+        return [
+            QuotaLeft(_key(each), printable(each.name), each.serial, each.remaining)
+            for each in self._registry
+            if each.remaining is not None
+        ]
 
     def _view(self, entry: RegistryEntry) -> SignerView:
         signer = entry.signer

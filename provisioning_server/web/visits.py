@@ -15,7 +15,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from atcaprov.errors import UsageError
+from atcaprov.errors import AtcaProvError, Code, UsageError
+from atcaprov.terminal.printable import printable
 from atcaprov.web.forms import BODY_MAX, FORM_TYPE, parse_form
 from atcaprov.web.logins import Logins, LoginSession
 from atcaprov.web.page_files import templates
@@ -23,6 +24,7 @@ from atcaprov.web.roles import Role
 
 BY_SCRIPT: Final = "X-Refresh"
 """The header of a request that a page makes by itself: it does not keep a session from ending as idle."""
+WHO_MAX: Final = 64
 _HERE: Final = Path(__file__).parent
 _MAY: Final = {
     Role.LOOK: "looks only",
@@ -41,8 +43,8 @@ class Visit:
 
     @property
     def who(self) -> str:
-        """Return who it is, for the records: role, session and address."""
-        return f"web page, {self.session.role}, session {self.session.name} at {self.session.peer or '?'}"
+        """Return who it is, for the records, which take 64 characters: role, session and address."""
+        return f"web {self.session.role} {self.session.name} {self.session.peer}"[:WHO_MAX]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,11 @@ class Reception:
                 raise HTTPException(403, "This form belongs to another login. Load the page again.")
             if not session.role.includes(wanted.role):
                 raise HTTPException(403, f"This needs a login that may {wanted.role}; yours {_MAY[session.role]}.")
-            return await wanted.handler(Visit(request, session, fields))
+            visit = Visit(request, session, fields)
+            try:
+                return await wanted.handler(visit)
+            except AtcaProvError as error:
+                return self._refused(visit, error)
 
         return Route(wanted.path, handle, methods=[wanted.method])
 
@@ -101,6 +107,18 @@ class Reception:
             place=visit.request.url.path,
             alarm_count=self._alarms(),
             **values,
+        )
+
+    def _refused(self, visit: Visit, error: AtcaProvError) -> Response:
+        """Return a page that says what could not be done."""
+        status = 503 if error.code in (Code.SERVER_BUSY, Code.RECORDS_FAILED) else 409
+        return self.page(
+            "message.html",
+            visit,
+            status,
+            title="Not done",
+            what=printable(error.what),
+            advice=printable(error.advice),
         )
 
     def public_page(self, template: str, status: int = 200, **values: object) -> Response:

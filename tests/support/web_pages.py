@@ -4,19 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Mapping
+import functools
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
+from atcaprov.errors import AtcaProvError
+from atcaprov.web.address import WebAddress
 from atcaprov.web.logins import Logins, LoginSession
 from atcaprov.web.roles import Role
+from atcaprov.web.server import WebServer
+from provisioning_server.ledger.open_ledger import FILE_NAME, open_for_reading
 from provisioning_server.passwords.unlock_service import UnlockService
 from provisioning_server.signers.registry import SignerRegistry
 from provisioning_server.signers.signer import Signer
+from provisioning_server.web.acts import Acts
+from provisioning_server.web.alarms import AlarmBoard, signer_alarms
+from provisioning_server.web.figures.ledger_reader import LedgerReader
+from provisioning_server.web.figures.page_figures import PageFigures
 from provisioning_server.web.health import HealthCheck
 from provisioning_server.web.live_updates import LiveSigners
+from provisioning_server.web.order_pages import order_alarms
 from provisioning_server.web.routes import PageParts, Pages
+from provisioning_server.web.station_pages import station_alarms
 from provisioning_server.web.views import SignerOverview
+from tests.support.ledgers import ledger_in
+from tests.support.server import PATIENCE
 from tests.support.server_parts import RememberingLog
 
 PEER = "192.0.2.77"
@@ -37,13 +54,29 @@ class PageReply(NamedTuple):
 class MemoryPages:
     """All pages, over signers in memory."""
 
-    def __init__(self, signers: Iterable[Signer] = ()) -> None:
+    def __init__(self, data: Path, signers: Iterable[Signer] = (), now: datetime | None = None) -> None:
+        """`data` is a folder with a ledger, which is made if it is missing; `now` stands still if it is given."""
+        self.ledger = ledger_in(data)
+        self.connected: set[str] = set()
+        self.done: list[tuple[str, dict[str, Any]]] = []
+        self.refusal: AtcaProvError | None = None
+        self.reader = LedgerReader(functools.partial(open_for_reading, data / FILE_NAME, check=False))
         registry, self.log, self.logins = SignerRegistry(list(signers)), RememberingLog(), Logins()
         unlock_service = UnlockService(registry, self.log)
         overview = SignerOverview(registry, unlock_service, lambda _: None)
+        live = LiveSigners(overview.views)
+        figures = PageFigures(self.reader, lambda: now or datetime.now(UTC))
         self.parts = PageParts(
             overview,
-            LiveSigners(overview.views),
+            live,
+            self.reader,
+            figures,
+            AlarmBoard(
+                lambda: signer_alarms(live.views), lambda: order_alarms(figures), lambda: station_alarms(figures)
+            ),
+            Acts(self._run, self.log),
+            self.connected.copy,
+            data,
             unlock_service,
             HealthCheck(registry, lambda _: None, str),
             self.logins,
@@ -52,12 +85,26 @@ class MemoryPages:
             cookie_name="login",
             tls=False,
         )
-        self.pages = Pages(self.parts)
-        self.application = self.pages.application()
+        self.use_cookie("login")
         self._runner = asyncio.Runner()
 
+    async def _run(self, command: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Remember what was to be done."""
+        self.done.append((command, arguments))
+        if self.refusal is not None:
+            raise self.refusal
+        return {}
+
+    def use_cookie(self, name: str) -> None:
+        """Make the pages with a cookie of a name."""
+        self.parts = replace(self.parts, cookie_name=name)
+        self.pages = Pages(self.parts)
+        self.application = self.pages.application()
+
     def close(self) -> None:
-        """End its event loop."""
+        """End its event loop and its threads."""
+        self.reader.close()
+        self.ledger.close()
         self._runner.close()
 
     def log_in(self, role: Role, peer: str = PEER) -> LoginSession:
@@ -125,3 +172,27 @@ class MemoryPages:
             raise error
         found = {name.decode(): value.decode("latin-1") for name, value in sent[0]["headers"]}
         return PageReply(sent[0]["status"], found, b"".join(message.get("body", b"") for message in sent[1:]))
+
+
+@contextlib.contextmanager
+def served(pages: MemoryPages) -> Iterator[str]:
+    """Serve pages at a port of the loopback address; give their address."""
+    server = WebServer(WebAddress("127.0.0.1", 0), pages.log)
+    stop, loop = asyncio.Event(), asyncio.new_event_loop()
+    url = server.listen()
+    pages.use_cookie(server.cookie_name)
+
+    async def serve() -> None:
+        server.start(pages.application)
+        await stop.wait()
+        pages.parts.live.stop()
+        await server.stop()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
+    thread.start()
+    try:
+        yield url
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(PATIENCE)
+        loop.close()

@@ -88,6 +88,7 @@ _SECOND: Final = (
     "CREATE INDEX certificates_order ON certificates (work_order, idx) WHERE work_order <> ''",
     "CREATE INDEX certificates_unit ON certificates (unit, product) WHERE unit <> ''",
     "CREATE INDEX certificates_label ON certificates (label) WHERE label <> ''",
+    "CREATE INDEX certificates_serial ON certificates (substr(certificate_serial, 1, 8))",
     "CREATE INDEX certificates_revoked ON certificates (idx) WHERE revoked IS NOT NULL",
     "ALTER TABLE intents ADD COLUMN station TEXT NOT NULL DEFAULT ''",
     "ALTER TABLE intents ADD COLUMN work_order TEXT NOT NULL DEFAULT ''",
@@ -116,7 +117,7 @@ _SECOND: Final = (
     ){strict}""",
 )
 KEY_PREFIX: Final = slice(8)
-"""The bytes of a public key that `certificates_key` has: a smaller index makes cheaper steps."""
+"""The bytes of a public key that `certificates_key` has, and of a serial number: smaller indexes make cheaper steps."""
 MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_FIRST, _SECOND)
 """What makes version n + 1 from version n; the first one makes version 1 from an empty database."""
 

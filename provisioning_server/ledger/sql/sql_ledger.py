@@ -21,11 +21,13 @@ from provisioning_server.ledger.changes import Changes, Intent, Issued, Reported
 from provisioning_server.ledger.entry_bodies import decode
 from provisioning_server.ledger.search import CertificateFilter
 from provisioning_server.ledger.sql.administration_tables import AdministrationTables
+from provisioning_server.ledger.sql.certificate_tables import CertificateTables
 from provisioning_server.ledger.sql.database import Connection, Database, DatabaseError, Row, one_of
 from provisioning_server.ledger.sql.found_certificates import conditions
 from provisioning_server.ledger.sql.schema import KEY_PREFIX
 from provisioning_server.ledger.sql.seen_head import LedgerBehindError, SeenHead
 from provisioning_server.ledger.sql.state_check import restored_tree, stored_tile
+from provisioning_server.ledger.sql.stored_rows import CERTIFICATE, stored_certificate
 from provisioning_server.ledger.sql.written_step import (
     StepRows,
     moment,
@@ -50,9 +52,6 @@ from provisioning_server.ledger.summary import SignerSummary
 from provisioning_server.records.signer_documents import SignerDocuments
 
 _Event = TypeVar("_Event", Issued, Reported)
-_CERTIFICATE: Final = (
-    "SELECT c.idx, e.body, c.proven, c.fate, c.revoked FROM certificates c JOIN entries e ON e.idx = c.idx WHERE "
-)
 
 _GIVEN: Final = "SELECT challenge FROM challenges WHERE challenge IN "
 _UNIT: Final = "SELECT product, unit, chip_serial FROM certificates WHERE unit <> '' AND revoked IS NULL AND unit IN "
@@ -157,8 +156,8 @@ class SqlLedger:
         with self._reading() as connection:
             if chip_serials:
                 marks, values = one_of(chip_serials)
-                for row in sorted(connection.rows(f"{_CERTIFICATE}c.chip_serial IN ({marks})", values)):
-                    stored = _stored(row)
+                for row in sorted(connection.rows(f"{CERTIFICATE}c.chip_serial IN ({marks})", values)):
+                    stored = stored_certificate(row)
                     of_chip.setdefault(stored.record.chip_serial, []).append(stored)
             if public_keys:
                 marks, values = one_of([key[KEY_PREFIX] for key in public_keys])
@@ -174,9 +173,9 @@ class SqlLedger:
     def challenged(self, chip_serial: bytes, challenge: bytes) -> StoredCertificate | None:
         """Return the certificate of a chip that a challenge (32 bytes) was given for."""
         with self._reading() as connection:
-            rows = sorted(connection.rows(f"{_CERTIFICATE}c.chip_serial = ?", (chip_serial,)), reverse=True)
+            rows = sorted(connection.rows(f"{CERTIFICATE}c.chip_serial = ?", (chip_serial,)), reverse=True)
             again = connection.rows("SELECT idx FROM challenges WHERE challenge = ?", (challenge,))
-            stored = [_stored(row) for row in rows]
+            stored = [stored_certificate(row) for row in rows]
         return next((each for each in stored if challenge in (each.challenge or None,) or (each.index,) in again), None)
 
     def given_challenges(self, challenges: Collection[bytes]) -> frozenset[bytes]:
@@ -206,8 +205,8 @@ class SqlLedger:
         """
         where = "c.proven IS NULL AND c.challenged = 1 AND c.idx >= ? AND c.time < ? ORDER BY c.idx LIMIT ?"
         with self._reading() as connection:
-            rows = connection.rows(f"{_CERTIFICATE}{where}", (start, seconds(before), count))
-            return [_stored(row) for row in rows]
+            rows = connection.rows(f"{CERTIFICATE}{where}", (start, seconds(before), count))
+            return [stored_certificate(row) for row in rows]
 
     def find(
         self, wanted: CertificateFilter, count: int, after: StoredCertificate | None = None
@@ -215,8 +214,8 @@ class SqlLedger:
         """Return at most `count` certificates, oldest first, behind one that was found before."""
         condition, values = conditions(wanted, after)
         with self._reading() as connection:
-            rows = connection.rows(f"{_CERTIFICATE}{condition} ORDER BY c.time, c.idx LIMIT ?", (*values, count))
-            return [_stored(row) for row in rows]
+            rows = connection.rows(f"{CERTIFICATE}{condition} ORDER BY c.time, c.idx LIMIT ?", (*values, count))
+            return [stored_certificate(row) for row in rows]
 
     def by_signer(self) -> Sequence[SignerSummary]:
         """Return how many certificates there are of each signer, by its serial number."""
@@ -346,6 +345,11 @@ class SqlLedger:
             found.subtract(dict(connection.rows(replaced)))
         return +found
 
+    @property
+    def tables(self) -> CertificateTables:
+        """Return what people ask about certificates."""
+        return CertificateTables(self._reading)
+
     def tile(self, level: int, number: int) -> bytes:
         """Return the hashes of a tile (C2SP tlog-tiles), 32 bytes each, at most 256; the last one may be partial."""
         with self._reading() as connection:
@@ -431,13 +435,6 @@ def _behind(why: str) -> AtcaProvError:
         advice="No certificate is issued. Put the newest ledger back, then start the server again.",
         code=Code.LEDGER_BEHIND,
     )
-
-
-def _stored(row: Row) -> StoredCertificate:
-    index, body, proven, fate, revoked = row
-    issued = _event(Issued, index, body)
-    proven, revoked = (None if time is None else moment(time) for time in (proven, revoked))
-    return StoredCertificate(index, issued.record, issued.challenge, proven, fate, revoked)
 
 
 def _event(kind: type[_Event], index: int, body: str) -> _Event:

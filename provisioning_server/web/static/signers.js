@@ -62,7 +62,7 @@ function follow() {
     connected(false);
     if (events.readyState !== EventSource.CLOSED) return;
     // The server answers, but not with events: the login is over, or too many pages are open.
-    const reply = await fetch("/signers", { redirect: "manual" }).catch(() => null);
+    const reply = await fetch("/signers", { redirect: "manual", headers: { "X-Refresh": "1" } }).catch(() => null);
     if (reply?.type === "opaqueredirect") location.assign("/login");
     else setTimeout(follow, 2000);
   });

@@ -34,6 +34,7 @@ QUESTIONS: dict[str, Callable[[SqlLedger], object]] = {
     "head": SqlLedger.head,
     "identity": lambda ledger: ledger.identity,
     "administered": lambda ledger: ledger.administered.stations(),
+    "tables": lambda ledger: ledger.tables.newest(None, 10),
     "known": lambda ledger: ledger.known([chip_serial(1)], [public_key(1)]),
     "challenged": lambda ledger: ledger.challenged(chip_serial(1), challenge_of(1)),
     "given_challenges": lambda ledger: ledger.given_challenges([challenge_of(1)]),

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import re
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -17,16 +20,30 @@ from tests.support.web_pages import MemoryPages, PageReply
 ROLES = {
     ("GET", "/"): Role.LOOK,
     ("POST", "/logout"): Role.LOOK,
+    ("GET", "/overview"): Role.LOOK,
     ("GET", "/signers"): Role.LOOK,
     ("GET", "/signers/events"): Role.LOOK,
     ("POST", "/signers/{key}/password"): Role.UNLOCK,
+    ("GET", "/stations"): Role.LOOK,
+    ("GET", "/stations/remove"): Role.ADMINISTER,
+    ("POST", "/stations/remove"): Role.ADMINISTER,
+    ("GET", "/orders"): Role.LOOK,
+    ("GET", "/orders/close"): Role.ADMINISTER,
+    ("POST", "/orders/close"): Role.ADMINISTER,
+    ("GET", "/certificates"): Role.LOOK,
+    ("GET", "/certificates/{index}"): Role.LOOK,
+    ("GET", "/certificates/{index}/revoke"): Role.ADMINISTER,
+    ("POST", "/certificates/{index}/revoke"): Role.ADMINISTER,
+    ("GET", "/certificates/{index}/{file}"): Role.LOOK,
+    ("GET", "/audit"): Role.LOOK,
 }
 """What the pages of docs/reference say; a new route needs its line."""
 
 
 @pytest.fixture(scope="module")
-def pages() -> Iterator[MemoryPages]:
-    with contextlib.closing(MemoryPages([MemorySigner(password=b"geheim")])) as found:
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MemoryPages]:
+    data = tmp_path_factory.mktemp("data")
+    with contextlib.closing(MemoryPages(data, [MemorySigner(password=b"geheim")])) as found:
         yield found
 
 
@@ -39,8 +56,9 @@ def refused(reply: PageReply) -> bool:
     return reply.status == 403 and "This needs a login that may" in reply.text
 
 
+@functools.cache
 def every_route() -> list[VisitorRoute]:
-    with contextlib.closing(MemoryPages()) as found:
+    with tempfile.TemporaryDirectory() as data, contextlib.closing(MemoryPages(Path(data))) as found:
         return found.pages.routes()
 
 
@@ -48,9 +66,8 @@ def test_every_route_has_its_role_in_the_table() -> None:
     assert {(route.method, route.path): route.role for route in every_route()} == ROLES
 
 
-def test_nothing_else_is_served_without_a_login() -> None:
-    with contextlib.closing(MemoryPages()) as found:
-        public = {route.path for route in found.pages.public_routes()}
+def test_nothing_else_is_served_without_a_login(pages: MemoryPages) -> None:
+    public = {route.path for route in pages.pages.public_routes()}
     assert public == {"/health", "/login", "/static/{name}"}
 
 

@@ -3,35 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from atcaprov.web.logins import Logins
 from atcaprov.web.roles import Role
-from provisioning_server.passwords.unlock_service import UnlockService
-from provisioning_server.signers.registry import SignerRegistry
 from provisioning_server.web import signer_pages as pages
-from provisioning_server.web.health import HealthCheck
-from provisioning_server.web.live_updates import LiveSigners
-from provisioning_server.web.routes import PageParts, Pages
-from provisioning_server.web.views import SignerOverview
-from tests.support.server_parts import RememberingLog
+from tests.support.web_pages import MemoryPages
 
 
-def test_pages_that_are_opened_all_at_once_are_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pages_that_are_opened_all_at_once_are_bounded_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pages, "STREAMS_MAX", 2)
-    registry, log, logins = SignerRegistry(), RememberingLog(), Logins()
-    unlock_service = UnlockService(registry, log)
-    live = LiveSigners(list)
-    health = HealthCheck(registry, lambda _: None, str)
-    overview = SignerOverview(registry, unlock_service, lambda _: None)
-    application = Pages(
-        PageParts(overview, live, unlock_service, health, logins, log, lambda: None, cookie_name="login", tls=False)
-    ).application()
-    session = logins.log_in(logins.new_code(Role.LOOK))
-    assert session is not None
-    cookie = f"login={session.cookie}".encode()
+    found = MemoryPages(tmp_path)
+    application, live = found.application, found.parts.live
+    cookie = f"login={found.log_in(Role.LOOK, '').cookie}".encode()
     scope = {"type": "http", "method": "GET", "path": "/signers/events", "query_string": b"", "root_path": ""}
     begun: asyncio.Queue[int] = asyncio.Queue()
 

@@ -117,6 +117,7 @@ CREATE INDEX certificates_unproven ON certificates (idx) WHERE proven IS NULL AN
 CREATE INDEX certificates_order ON certificates (work_order, idx) WHERE work_order <> '';
 CREATE INDEX certificates_unit ON certificates (unit, product) WHERE unit <> '';
 CREATE INDEX certificates_label ON certificates (label) WHERE label <> '';
+CREATE INDEX certificates_serial ON certificates (substr(certificate_serial, 1, 8));
 CREATE INDEX certificates_revoked ON certificates (idx) WHERE revoked IS NOT NULL;
 CREATE UNIQUE INDEX intents_unit ON intents (unit, product) WHERE unit <> '';
 CREATE INDEX revocations_signer ON revocations (signer_serial, idx);
