@@ -82,7 +82,7 @@ def command(context: click.Context, options: RunOptions, dry_run: bool, log_leve
             label=options.label_of_one_board(),
         )
         with closing(functions):
-            provisioner = Provisioner(profile, cert_info, functions, order=options.order, product=options.product)
+            provisioner = Provisioner(profile, cert_info, functions, order=options.order, product=options.product_name)
             delivery = ReportDelivery(spool, functions, output, functions.acknowledged)
             _connect(output, functions, provisioner, options.boards)
             delivery.deliver()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +22,8 @@ from atcaprov.errors import Code, UsageError
 from atcaprov.hal.device_url import names_software_chip
 from atcaprov.hal.hotplug import is_plugged
 from atcaprov.hal.registry import require_device_url
+from atcaprov.product_profile.profile import ProductProfile
+from atcaprov.product_profile.profile_file import read_profile
 from atcaprov.provisioning.profile import DeliveredPart, Profile
 from atcaprov.provisioning.tcp_client import DEFAULT_HOST, DEFAULT_PORT
 from atcaprov.transparency.verifier_keys import VerifierKey
@@ -104,6 +106,14 @@ _OPTIONS: Final = (
     ),
     click.option(
         "--order", metavar="NAME", default="", help="Work order for which the boards are; the server may demand one."
+    ),
+    click.option(
+        "--profile",
+        "profile_file",
+        metavar="FILENAME",
+        envvar="PROVISIONING_CLIENT_PROFILE",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="Product profile, in the place of --config, --part, --key-slot, --lock-slot, --allow and --product.",
     ),
     click.option("--product", metavar="NAME", default="", help="Product profile of the server that the boards are."),
     click.option("--label", metavar="TEXT", default="", help="What is on the label of the board, if it is only one."),
@@ -193,6 +203,7 @@ class RunOptions:
     port: int
     server: tuple[str, ...]
     order: str
+    profile_file: Path | None
     product: str
     label: str
     device: tuple[str, ...]
@@ -264,19 +275,14 @@ class RunOptions:
             UsageError: a file cannot be read, or the configuration would harm the chip (code CONFIG_ZONE_UNSAFE).
         """
         replaces = self.replace_certificates or self.replace_foreign_certificates
-        if replaces and self.part != DeliveredPart.TFLXTLS:
+        if replaces and self._chip().part != DeliveredPart.TFLXTLS:
             raise UsageError("Certificates can be replaced only with --part tflxtls.", advice="Add it.")
-        zone = DEFAULT_608A if self.config is None else read_zone_file(self.config).zone.data
         try:
-            return Profile(
-                config_zone=zone,
-                slots_to_lock=self.lock_slot,
+            return replace(
+                self._chip(),
                 validate=not self.no_validate,
-                allow=frozenset(map(Allow, self.allow)),
                 any_of_group=self.any_of_group,
                 fill_unwritten=self.fill_unwritten,
-                part=DeliveredPart(self.part),
-                device_key_slot=self.key_slot,
                 replace_certificates=self.replace_certificates,
                 replace_foreign_certificates=self.replace_foreign_certificates,
                 require_genuine=self.require_genuine,
@@ -286,6 +292,39 @@ class RunOptions:
             if self.config is not None and error.code == Code.CONFIG_ZONE_UNSAFE:
                 error.advice += f" 'atcaprov config check {self.config}' names the lines."
             raise
+
+    @property
+    def product_name(self) -> str:
+        """The product that the server is asked for; raises UsageError as `profile`."""
+        return self.product if self._product_profile is None else self._product_profile.name
+
+    @functools.cached_property
+    def _product_profile(self) -> ProductProfile | None:
+        if self.profile_file is None:
+            return None
+        given = {
+            "--config": self.config is not None,
+            "--part": self.part != DeliveredPart.BLANK,
+            "--key-slot": self.key_slot != 0,
+            "--lock-slot": bool(self.lock_slot),
+            "--allow": bool(self.allow),
+            "--product": bool(self.product),
+        }
+        twice = [name for name, is_given in given.items() if is_given]
+        if twice:
+            raise UsageError(f"{twice[0]} is what the profile says.", advice=f"Leave out {twice[0]} or --profile.")
+        return read_profile(self.profile_file)
+
+    def _chip(self) -> Profile:
+        if self._product_profile is not None:
+            return self._product_profile.chip
+        return Profile(
+            config_zone=DEFAULT_608A if self.config is None else read_zone_file(self.config).zone.data,
+            slots_to_lock=self.lock_slot,
+            allow=frozenset(map(Allow, self.allow)),
+            part=DeliveredPart(self.part),
+            device_key_slot=self.key_slot,
+        )
 
     def servers(self) -> tuple[str, ...]:
         """Return the servers, the preferred one first."""

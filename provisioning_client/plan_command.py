@@ -80,7 +80,13 @@ def _planned(options: RunOptions, url: str, profile: Profile, trace: Path | None
     cert_info, error = _cert_info(options)
     with closing(functions), open_read_only(url, trace=trace) as device:
         made = make_plan(
-            device, profile, cert_info, functions, boards=options.boards, order=options.order, product=options.product
+            device,
+            profile,
+            cert_info,
+            functions,
+            boards=options.boards,
+            order=options.order,
+            product=options.product_name,
         )
     return (made if error is None else replace(made, error=made.error or error)), functions.warnings
 
