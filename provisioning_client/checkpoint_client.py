@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 from atcaprov.provisioning.board_report import Acknowledgement
+from atcaprov.provisioning.server_access import ServerAccess
 from atcaprov.provisioning.tcp_client import TcpClient
 from atcaprov.transparency.ledger_checkpoint import LedgerIdentity
 from atcaprov.transparency.verifier_keys import VerifierKey
@@ -17,12 +17,12 @@ class CheckpointClient(TcpClient):
 
     def __init__(
         self,
-        servers: Iterable[str],
+        access: ServerAccess,
         checkpoints: Path | None = None,
         log_key: VerifierKey | None = None,
     ) -> None:
         """`checkpoints` is the folder that keeps them, if any does; `log_key` is what the log must be signed by."""
-        super().__init__(servers=servers)
+        super().__init__(servers=access.servers, station=access.station)
         self._known = (
             {}
             if checkpoints is None

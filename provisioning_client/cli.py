@@ -73,7 +73,7 @@ def command(context: click.Context, options: RunOptions, dry_run: bool, log_leve
         spool = ReportSpool(options.reports, cert_info.root_public_key)
         room = DiskRoom(options.trace, options.reports)
         functions = ClientFunctions(
-            options.servers(),
+            options.access(),
             output,
             room,
             spool,
@@ -112,7 +112,8 @@ def _read_cert_info(output: Output, options: RunOptions) -> CertInfo:
 
 
 def _connect(output: Output, functions: ClientFunctions, provisioner: Provisioner, boards: int) -> None:
-    with _step(output, f"Connecting to {', '.join(functions.servers)}"):
+    station = f" as station {functions.station}" if functions.station else ""
+    with _step(output, f"Connecting to {', '.join(functions.servers)}{station}"):
         provisioner.prepare(boards)
 
 

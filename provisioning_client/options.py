@@ -25,6 +25,7 @@ from atcaprov.hal.registry import require_device_url
 from atcaprov.product_profile.profile import ProductProfile
 from atcaprov.product_profile.profile_file import read_profile
 from atcaprov.provisioning.profile import DeliveredPart, Profile
+from atcaprov.provisioning.server_access import ServerAccess
 from atcaprov.provisioning.tcp_client import DEFAULT_HOST, DEFAULT_PORT
 from atcaprov.transparency.verifier_keys import VerifierKey
 from atcaprov.wire.server_place import ServerPlace
@@ -89,20 +90,32 @@ _OPTIONS: Final = (
         help="With --part tflxtls: overwrite whatever else is where the certificates go. It may be the identity of"
         " another product's unit.",
     ),
-    click.option("--host", metavar="NAME/IP", default=DEFAULT_HOST, show_default=True, help="Provisioning Server."),
+    click.option(
+        "--host", metavar="NAME/IP", show_default=False, help=f"Provisioning Server.  [default: {DEFAULT_HOST}]"
+    ),
     click.option(
         "--port",
         metavar="NUM",
-        default=DEFAULT_PORT,
-        show_default=True,
         type=click.IntRange(1, 65535),
-        help="Its port.",
+        help=f"Its port.  [default: {DEFAULT_PORT}]",
     ),
     click.option(
         "--server",
         metavar="HOST[:PORT]",
         multiple=True,
         help="Provisioning Server, instead of --host and --port; repeat it for several, the preferred one first.",
+    ),
+    click.option(
+        "--station",
+        metavar="DIR",
+        type=click.Path(file_okay=False, path_type=Path),
+        help="Folder of this computer's enrolment as a station: all connections are TLS with its certificate."
+        "  [default: that of the user, unless all servers are on this computer]",
+    ),
+    click.option(
+        "--plain-network",
+        is_flag=True,
+        help="Ask servers on other computers without TLS, on a network that is yours alone.",
     ),
     click.option(
         "--order", metavar="NAME", default="", help="Work order for which the boards are; the server may demand one."
@@ -199,9 +212,11 @@ class RunOptions:
     key_slot: int
     replace_certificates: bool
     replace_foreign_certificates: bool
-    host: str
-    port: int
+    host: str | None
+    port: int | None
     server: tuple[str, ...]
+    station: Path | None
+    plain_network: bool
     order: str
     profile_file: Path | None
     product: str
@@ -326,9 +341,11 @@ class RunOptions:
             device_key_slot=self.key_slot,
         )
 
-    def servers(self) -> tuple[str, ...]:
-        """Return the servers, the preferred one first."""
-        return self.server or (str(ServerPlace(self.host, self.port)),)
+    def access(self) -> ServerAccess:
+        """Return which servers are asked, and as which station; raises UsageError."""
+        named = self.host is not None or self.port is not None
+        place = (str(ServerPlace(self.host or DEFAULT_HOST, self.port or DEFAULT_PORT)),) if named else ()
+        return ServerAccess.by(self.server or place, self.station, plain_network=self.plain_network)
 
     def pinned_log_key(self) -> VerifierKey | None:
         """Return the key that the server's log must have; raises UsageError (log-invalid)."""

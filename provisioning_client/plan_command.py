@@ -33,7 +33,7 @@ class PlanFunctions(CheckpointClient):
     """A TCP client that keeps what a run would show before its first stage."""
 
     def __init__(self, options: RunOptions, room: DiskRoom) -> None:
-        super().__init__(options.servers(), options.checkpoints, options.pinned_log_key())
+        super().__init__(options.access(), options.checkpoints, options.pinned_log_key())
         self._room = room
         self.warnings: list[AtcaProvError] = []
 

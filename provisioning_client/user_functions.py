@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 from atcaprov.errors import AtcaProvError
 from atcaprov.provisioning.board_report import BoardReport
+from atcaprov.provisioning.server_access import ServerAccess
 from atcaprov.stages import Stage, StageStatus
 from atcaprov.transparency.verifier_keys import VerifierKey
 from provisioning_client.checkpoint_client import CheckpointClient
@@ -20,7 +20,7 @@ class ClientFunctions(CheckpointClient):
 
     def __init__(
         self,
-        servers: Iterable[str],
+        access: ServerAccess,
         output: Output,
         room: DiskRoom,
         spool: ReportSpool,
@@ -29,7 +29,7 @@ class ClientFunctions(CheckpointClient):
         log_key: VerifierKey | None = None,
         label: str = "",
     ) -> None:
-        super().__init__(servers, checkpoints, log_key)
+        super().__init__(access, checkpoints, log_key)
         self._output = output
         self._label = label
         self._room = room

@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 import math
 import socket
+import ssl
 import struct
 import sys
 import time
+from pathlib import Path
 from typing import Final
 
-from atcaprov.errors import Code, TransportError
+from atcaprov.errors import AtcaProvError, Code, TransportError
+from atcaprov.provisioning.server_tls import is_end, secured, tls_failed
 from atcaprov.wire.server_place import ServerPlace
 
 CONNECT_SECONDS: Final = 10.0
@@ -28,8 +31,10 @@ class ServerConnection:
     delivers no request later that was given up, which the server would take for a new one.
     """
 
-    def __init__(self, address: ServerPlace) -> None:
+    def __init__(self, address: ServerPlace, station: Path | None = None) -> None:
+        """`station` is the folder of the station that this computer is; with it the connection is TLS."""
         self.address = address
+        self.station: Final = station
         self._socket: socket.socket | None = None
         self._in_exchange = False
         self._deadline = 0.0
@@ -41,11 +46,15 @@ class ServerConnection:
         """Connect now, until `limit` in monotonic seconds.
 
         Raises:
-            TransportError: no server answers there (code SERVER_UNREACHABLE).
+            TransportError: no server answers there (SERVER_UNREACHABLE), or it does not prove who it is (TLS_FAILED).
+            UsageError: the station's folder cannot be used.
         """
         self.close()
         try:
-            self._socket = self._new_connection(limit)
+            connection = self._new_connection(limit)
+            self._peer = connection.getpeername()[:2]
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._socket = connection if self.station is None else self._secured(connection, self.station)
         except (OSError, UnicodeError) as error:
             _LOG.info("No connection to %s: %s", self.address, _reason(error))
             raise TransportError(
@@ -53,8 +62,6 @@ class ServerConnection:
                 advice="Check that the server runs and that --host and --port are right.",
                 code=Code.SERVER_UNREACHABLE,
             ) from error
-        self._peer = self._socket.getpeername()[:2]
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         _LOG.info("Connected to %s.", self.address)
 
     def close(self) -> None:
@@ -104,12 +111,19 @@ class ServerConnection:
         connection = self._connected()
         connection.setblocking(False)
         try:
-            connection.recv(1, socket.MSG_PEEK)
-        except BlockingIOError:
+            connection.recv(1)
+        except (BlockingIOError, ssl.SSLWantReadError):
             return False
         except OSError:
             return True
         return True
+
+    def _secured(self, plain: socket.socket, station: Path) -> socket.socket:
+        try:
+            return secured(plain, self.address, station)
+        except BaseException:
+            plain.close()
+            raise
 
     def _new_connection(self, limit: float) -> socket.socket:
         """Connect; with a limit only to the address that was found before: looking up a name has no limit."""
@@ -137,9 +151,11 @@ class ServerConnection:
     def _reset_at_close(self, wanted: bool) -> None:
         self._connected().setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER.pack(wanted, 0))
 
-    def _lost(self, error: OSError) -> TransportError:
+    def _lost(self, error: OSError) -> AtcaProvError:
         self.close()
         _LOG.info("Connection to %s lost: %s", self.address, _reason(error))
+        if isinstance(error, ssl.SSLError) and not is_end(error):
+            return tls_failed(self.address, error)
         return TransportError(
             f"The connection to the Provisioning Server at {self.address} was lost: {_reason(error)}.",
             advice="Try again; if it happens twice, call the technician to look at the server.",

@@ -7,12 +7,14 @@ import logging
 import math
 import time
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Final
 
 from atcaprov.errors import AtcaProvError, Code, UsageError
 from atcaprov.provisioning.board_report import BoardReport
 from atcaprov.provisioning.server_connection import ServerConnection
 from atcaprov.provisioning.server_exchange import send_report
+from atcaprov.provisioning.station_identity import StationIdentity
 from atcaprov.provisioning.user_functions import UserFunctions
 from atcaprov.wire.server_place import ServerPlace
 
@@ -29,13 +31,25 @@ class TcpClient(UserFunctions):
     A connection that broke, or whose last exchange was not finished, is opened again at the next `certreq_start`.
     """
 
-    def __init__(self, host: str = DEFAULT_HOST, port: int = DEFAULT_PORT, *, servers: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        host: str = DEFAULT_HOST,
+        port: int = DEFAULT_PORT,
+        *,
+        servers: Iterable[str] = (),
+        station: Path | None = None,
+    ) -> None:
         """`servers`, each `HOST[:PORT]`, take the place of `host` and `port`: the first is asked as long as it answers.
 
-        Raises UsageError for a malformed or repeated one.
+        `station` is the folder of the station that this computer is: all connections are TLS with its certificate, and
+        none is plain. Without it all are plain TCP.
+
+        Raises:
+            UsageError: a server is malformed or repeated, the station is not enrolled, or its folder cannot be used.
         """
-        places = [ServerPlace.parse(each, DEFAULT_PORT) for each in servers]
-        self._connections = {str(place): ServerConnection(place) for place in places or [ServerPlace(host, port)]}
+        places = [ServerPlace.parse(each, DEFAULT_PORT) for each in servers] or [ServerPlace(host, port)]
+        self._station = "" if station is None else StationIdentity.load(station).name
+        self._connections = {str(place): ServerConnection(place, station) for place in places}
         if len(self._connections) < len(places):
             raise UsageError("A server is given twice.", advice="Name each server once.")
         self._server = next(iter(self._connections))
@@ -55,7 +69,7 @@ class TcpClient(UserFunctions):
     @property
     def station(self) -> str:
         """The name of the station that its certificate tells the servers; empty on plain connections."""
-        return ""
+        return self._station
 
     @property
     def host(self) -> str:

@@ -16,6 +16,7 @@ import cbor2
 import pytest
 
 from atcaprov import BoardReport, Device, Profile, Provisioned, Provisioner, Stage, StageStatus
+from atcaprov.provisioning.server_access import ServerAccess
 from atcaprov.wire.framing import HEADER_SIZE, Header
 from atcaprov.wire.messages import ErrorReply, MessageType, ReportReply, ReportRequest
 from atcaprov.wire.server_place import ServerPlace
@@ -130,7 +131,7 @@ def _provision(line: Line, server: ServerProgram, address: ServerAddress, stage:
     cert_info = line.signer.cert_info()
     spool = ReportSpool(line.folder / "reports", cert_info.root_public_key)
     output = ConsoleOutput(lambda _: None)
-    functions = KillingFunctions(server, stage, [str(ServerPlace(*address))], output, DiskRoom(), spool)
+    functions = KillingFunctions(server, stage, ServerAccess((str(ServerPlace(*address)),)), output, DiskRoom(), spool)
     with closing(functions), Device(ScriptedHal()) as device:
         return Provisioner(Profile(), cert_info, functions).provision(device)
 

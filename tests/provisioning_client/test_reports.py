@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from atcaprov import Board, BoardReport, Code, Device, Profile, Provisioner, Stage, StageStatus, TcpClient, UsageError
+from atcaprov.provisioning.server_access import ServerAccess
 from atcaprov.provisioning.server_connection import EXCHANGE_SECONDS
 from atcaprov.provisioning.tcp_client import REPORT_SECONDS
 from atcaprov.wire.messages import AnyMessage, ErrorReply, ReportReply, ReportRequest
@@ -511,7 +512,8 @@ def test_report_of_an_interrupted_run_is_kept(station: Station) -> None:
     hal = ScriptedHal()
     lines: list[str] = []
     output = ConsoleOutput(lines.append)
-    functions = ClientFunctions([str(ServerPlace(*station.server.address))], output, DiskRoom(), station.spool)
+    access = ServerAccess((str(ServerPlace(*station.server.address)),))
+    functions = ClientFunctions(access, output, DiskRoom(), station.spool)
 
     def interrupted(packet: bytes) -> bytes:
         if Stage.DATA_LOCK.label in "".join(lines[-1:]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -44,7 +45,10 @@ class Scissors:
 class Link:
     """A TCP port that leads to a server."""
 
-    def __init__(self, server: tuple[str, int]) -> None:
+    def __init__(self, server: tuple[str, int], tls: ssl.SSLContext | None = None) -> None:
+        """With `tls`, a server context, clients speak TLS to it."""
+        self.handshakes = 0
+        self._tls: Final = tls
         self.scissors = Scissors()
         self.away = False
         """Whether connections are closed as soon as they are made."""
@@ -78,8 +82,11 @@ class Link:
 
     def _serve(self, client: socket.socket) -> None:
         with client, contextlib.suppress(OSError), socket.create_connection(self._server) as server:
-            while not self.away and self._pass(client, server) and self._pass(server, client):
-                pass
+            ours = client if self._tls is None else self._tls.wrap_socket(client, server_side=True)
+            self.handshakes += self._tls is not None
+            with ours:
+                while not self.away and self._pass(ours, server) and self._pass(server, ours):
+                    pass
 
     def _pass(self, source: socket.socket, target: socket.socket) -> bool:
         """Pass one message on; return whether the connection goes on."""
@@ -109,9 +116,9 @@ def _exactly(source: socket.socket, size: int) -> bytes | None:
 
 
 @contextlib.contextmanager
-def links_to(*servers: tuple[str, int]) -> Iterator[list[Link]]:
+def links_to(*servers: tuple[str, int], tls: ssl.SSLContext | None = None) -> Iterator[list[Link]]:
     """Yield a link to each server."""
-    links = [Link(server) for server in servers]
+    links = [Link(server, tls) for server in servers]
     try:
         yield links
     finally:

@@ -63,17 +63,32 @@ class ExampleStationCa:
         )
 
     def server_certificate(
-        self, key: ec.EllipticCurvePublicKey, names: Sequence[str] = ("localhost", "127.0.0.1")
+        self,
+        key: ec.EllipticCurvePublicKey,
+        names: Sequence[str] = ("localhost", "127.0.0.1"),
+        begins: datetime | None = None,
+        ends: datetime | None = None,
     ) -> x509.Certificate:
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "server")])
         return self._signed(
-            subject, key, ExtendedKeyUsageOID.SERVER_AUTH, names=names, begins=datetime.now(UTC) - DAY, ends=_in(365)
+            subject,
+            key,
+            ExtendedKeyUsageOID.SERVER_AUTH,
+            names=names,
+            begins=begins or datetime.now(UTC) - DAY,
+            ends=ends or _in(365),
         )
 
-    def server_file(self, path: Path, names: Sequence[str] = ("localhost", "127.0.0.1")) -> Path:
+    def server_file(
+        self,
+        path: Path,
+        names: Sequence[str] = ("localhost", "127.0.0.1"),
+        begins: datetime | None = None,
+        ends: datetime | None = None,
+    ) -> Path:
         """Write key and certificate of a server into one file for `ssl.SSLContext.load_cert_chain`."""
         key = new_key()
-        certificate = self.server_certificate(key.public_key(), names)
+        certificate = self.server_certificate(key.public_key(), names, begins, ends)
         path.write_bytes(key_pem(key) + certificate.public_bytes(Encoding.PEM))
         return path
 
