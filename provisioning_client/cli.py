@@ -18,6 +18,7 @@ from atcaprov.program.console_text import say
 from atcaprov.program.exit_codes import run_program
 from atcaprov.program.log_options import log_options
 from atcaprov.program.log_output import logged_on_stderr
+from atcaprov.program.process_hardening import harden_process
 from atcaprov.provisioning.provision import Provisioner
 from atcaprov.terminal.console import Console, open_console
 from atcaprov.terminal.printable import terminal_columns
@@ -171,6 +172,7 @@ command.add_command(plan_command)
 
 def main() -> NoReturn:
     """Run the program."""
+    harden_process()  # the key of the station
     run_program(command, "provisioning-client")
 
 

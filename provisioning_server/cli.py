@@ -18,7 +18,7 @@ from atcaprov.program import event_loop
 from atcaprov.program.exit_codes import run_program
 from atcaprov.program.lazy_group import LazyGroup
 from atcaprov.program.log_options import log_options
-from atcaprov.program.process_hardening import harden_process
+from atcaprov.program.process_hardening import harden_process, lock_memory
 from atcaprov.terminal.console import open_console
 from atcaprov.web.address import WebAddress
 from provisioning_server.audit.log_key import LogChip
@@ -269,4 +269,5 @@ def _software_signers(folders: Iterable[Path]) -> Iterator[SoftwareSigner]:
 def main() -> NoReturn:
     """Run the program."""
     harden_process()
+    lock_memory()
     run_program(command, "provisioning-server")

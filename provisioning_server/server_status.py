@@ -11,6 +11,7 @@ from typing import Any
 
 from atcaprov.errors import AtcaProvError
 from atcaprov.program.console_text import counted
+from atcaprov.program.process_hardening import memory_is_locked
 from provisioning_server.ledger.store import Ledger
 from provisioning_server.log_names import time_text
 from provisioning_server.operations.readiness import Readiness
@@ -63,6 +64,7 @@ class ServerStatus:
             "code": health.code,
             "ready": not (why := sources.readiness.look().why),
             "not_ready": why,
+            "memory_locked": memory_is_locked(),
             "addresses": self.addresses,
             "web": self.web,
             "signers": [_signer(entry, self._now()) for entry in sources.signers.entries()],

@@ -10,7 +10,7 @@ import click
 from atcaprov.program.exit_codes import exit_code
 from atcaprov.program.log_options import log_options
 from atcaprov.program.log_output import logged_on_stderr
-from atcaprov.program.process_hardening import harden_process
+from atcaprov.program.process_hardening import harden_process, lock_memory
 from signer_module.commands import (
     create_root,
     create_signer,
@@ -57,6 +57,8 @@ cli.add_command(definition.definition_group)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program; return its exit code: 0, 2 to 8 as the errors say, 130 when interrupted."""
     harden_process()
+    if arguments is None:  # it is the whole program
+        lock_memory()
     return exit_code(cli, "signer-module", None if arguments is None else list(arguments))
 
 

@@ -61,6 +61,8 @@ def _lines(status: dict[str, Any]) -> Iterator[str]:
         yield f"Health: {status['health']}{', ' if status['code'] else ''}{status['code']}."
         if not status["ready"]:
             yield f"Not ready: {status['not_ready']}."
+        if not status["memory_locked"]:
+            yield "Memory: not locked, passwords and keys may reach the swap."
         yield f"Addresses: {', '.join(status['addresses']) or 'none yet'}."
         if status["web"]:
             yield f"Web page: {status['web']}."

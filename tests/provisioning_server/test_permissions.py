@@ -166,6 +166,7 @@ cli.main()
             "from signer_module.commands import description; description.default_text = crash",
             "'description', 'root'",
         ),
+        ("provisioning_client", "cli.run_program = crash", "'--version'"),
     ],
 )
 def test_a_program_with_passwords_leaves_no_core_dump(tmp_path: Path, package: str, patch: str, arguments: str) -> None:
@@ -189,3 +190,35 @@ def test_other_programs_can_not_look_into_its_memory() -> None:
     dumpable = "import ctypes; print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))"  # PR_GET_DUMPABLE, prctl(2)
     careful = "from atcaprov.program.process_hardening import harden_process; harden_process()"
     assert [_run([sys.executable, "-c", f"{do}; {dumpable}"]).stdout for do in ("pass", careful)] == ["1\n", "0\n"]
+
+
+LOCKING = """
+import resource
+from atcaprov.program.process_hardening import lock_memory, memory_is_locked
+limit = {limit}
+if limit:
+    resource.setrlimit(resource.RLIMIT_MEMLOCK, (limit, limit))
+if {user}:
+    import os
+    os.setuid(65534)
+promised = lock_memory()
+secret = bytearray(1 << 20)
+with open("/proc/self/smaps") as maps:
+    locked = sum(int(line.split()[1]) for line in maps if line.startswith("Locked:"))
+print(promised, memory_is_locked(), locked > 1024)
+more = [bytearray(1 << 20) for _ in range(40)]
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has this")
+def test_memory_is_locked_as_promised() -> None:
+    done = _run([sys.executable, "-c", LOCKING.format(limit=None, user=False)])
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(set(done.stdout.split())) == 1, "promised, told, and what the kernel says"
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root may become another user")
+def test_under_a_limit_memory_is_not_locked_and_can_be_had() -> None:
+    done = _run([sys.executable, "-c", LOCKING.format(limit="8 << 20", user=True)])
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.split() == ["False"] * 3

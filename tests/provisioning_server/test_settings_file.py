@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -165,6 +166,16 @@ def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
     unit.write_text(text.replace("/usr/local/bin/provisioning-server", sys.executable))
     done = subprocess.run([analyze, "verify", str(unit)], capture_output=True, text=True, check=False)
     assert "provisioning-server" not in done.stderr, done.stderr
+
+
+def test_unit_is_rated_ok_by_systemd() -> None:
+    """Up to 4.9 of 10 the rating is OK; the example has a lower exposure still."""
+    analyze = require_program("systemd-analyze")
+    unit = EXAMPLE.with_suffix(".service")
+    words = [analyze, "security", "--offline=yes", "--threshold=25", "--no-pager", str(unit)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"Overall exposure level for provisioning-server\.service: \d\.\d OK", done.stdout), done.stdout
 
 
 def test_every_option_can_stand_in_a_file() -> None:

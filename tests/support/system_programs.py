@@ -23,6 +23,7 @@ _PACKAGES: Final = {
     "keytool": "openjdk-17-jre-headless",
     "setpriv": "util-linux",
     "ssh-keygen": "openssh-client",
+    "systemd-analyze": "systemd",
     "xxd": "xxd",
 }
 
