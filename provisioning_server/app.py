@@ -15,7 +15,7 @@ from atcaprov.terminal.console import Console
 from atcaprov.terminal.keys import Key
 from provisioning_server.audit.chip_log_key import opened_log_key
 from provisioning_server.control.drain import Drain
-from provisioning_server.control.reload import Reload
+from provisioning_server.control.reload import Reload, TakeOver
 from provisioning_server.guide_files.writer import GuideFilesWriter
 from provisioning_server.internal_error import internal_error
 from provisioning_server.issuing.rollback_guard import RollbackGuard
@@ -59,6 +59,7 @@ class ProvisioningServer:
         self._console = console
         self._manager = manager or ServiceManager()
         self._reload = Reload(log, self._manager)
+        self._reload.add(self._reopened_log)
         self._stop = asyncio.Event()
         self._drain = Drain(self.stop, settings.limits.stop_seconds)
         self._fault: AtcaProvError | None = None
@@ -102,6 +103,15 @@ class ProvisioningServer:
             else:
                 stack.enter_context(stopped_by_signals(self.stop))
             yield
+
+    def _reopened_log(self) -> TakeOver:
+        """Go on in a new file at a reload, if the program log was renamed: no setting changes by that."""
+
+        def take_over() -> list[str]:
+            self._log.reopen()
+            return []
+
+        return take_over
 
     def _guide_files_writer(self, ledger: Ledger, guard: RollbackGuard) -> GuideFilesWriter:
         try:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import click
 from click.core import ParameterSource
@@ -38,6 +38,8 @@ from provisioning_server.signers.registry import SignerRegistry
 from provisioning_server.signers.software import SoftwareSigner
 from provisioning_server.startup_checks import allow_enough_descriptors
 from signer_module.commands.password_options import DESCRIPTOR
+
+LOG_FORMATS: Final = ("text", "json")
 
 
 @click.group(
@@ -149,6 +151,10 @@ from signer_module.commands.password_options import DESCRIPTOR
 @click.option("--web-key", metavar="FILE", type=click.Path(path_type=Path), help="Its key, PEM without a password.")
 @click.option("--log-module", metavar="URL", help="Chip that signs the checkpoints of the ledger, at a device URL.")
 @click.option("--log-slot", metavar="NUM", default=0, type=click.IntRange(0, 15), help="Slot of the key in that chip.")
+@click.option(
+    "--log-format", type=click.Choice(LOG_FORMATS), default=LOG_FORMATS[0],
+    help="Lines of the console: the texts of the program log, or a JSON object on each line.",
+)  # fmt: skip
 @log_options(logging.INFO)
 @click.pass_context
 def command(
@@ -178,6 +184,7 @@ def command(
     web_key: Path | None,
     log_module: str | None,
     log_slot: int,
+    log_format: str,
     log_level: int | None,
 ) -> None:
     """Issue certificates for chips over TCP until ESC, Ctrl-C or SIGTERM, or run a command on the server's ledger."""
@@ -206,6 +213,7 @@ def command(
         scan=scan,
         web=_web_address(web, web_cert, web_key),
         log_chip=None if log_module is None else LogChip(log_module, log_slot),
+        log_as_json=log_format == "json",
         log_level=log_level,
     )
     serve(settings)
@@ -236,7 +244,7 @@ def serve(settings: Settings) -> None:
     registry = SignerRegistry(_software_signers(settings.signer_folders))
     folder = DataFolder(settings.data, datetime.now())
     with folder.locked(), folder.program_log() as file, open_console() as console:
-        log = ProgramLog(file, sys.stdout, level=settings.log_level)
+        log = ProgramLog(file, sys.stdout, level=settings.log_level, as_json=settings.log_as_json)
         try:
             event_loop.run(ProvisioningServer(settings, registry, folder, log, console, manager).run())
         except AtcaProvError as error:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from atcaprov.certs.issued_record import IssuedRecord
+from atcaprov.log import LogEvent, log_event
 from atcaprov.terminal.printable import printable
 
 _TO_SECONDS: Final = len("2026-11-21T10:15:40")
@@ -21,17 +22,30 @@ def device_text(chip_serial: bytes) -> str:
     return f"Device ({chip_serial.hex().upper()})"
 
 
-def by_text(client: str) -> str:
-    """Return who asked, to follow a sentence."""
-    return f", asked by {client}" if client else ""
+def by_text(client: str, request_id: bytes = b"") -> str:
+    """Return who asked and the id of the board's run, if it has one, to follow a sentence."""
+    by = f", asked by {client}" if client else ""
+    return f"{by}, request {request_id.hex()}" if request_id else by
 
 
-def certified_text(record: IssuedRecord) -> str:
+def certified_text(record: IssuedRecord) -> LogEvent:
     """Return the line of the program log for a certificate."""
-    signer = label(record.signer_serial, record.signer_name)
-    station = record.origin.station
-    by = by_text(f"{station} at {record.client}" if station else record.client)
-    return f"{device_text(record.chip_serial)} certified by {signer}{by}."
+    signer, origin = label(record.signer_serial, record.signer_name), record.origin
+    by = by_text(f"{origin.station} at {record.client}" if origin.station else record.client, origin.request_id)
+    return log_event(
+        "certified",
+        f"{device_text(record.chip_serial)} certified by {signer}{by}.",
+        request_id=origin.request_id.hex(),
+        chip=record.chip_serial,
+        signer=record.signer_serial,
+        certificate=record.certificate_serial,
+        station=origin.station,
+        client=record.client,
+        order=origin.order,
+        product=origin.product,
+        unit=origin.unit,
+        label=origin.label,
+    )
 
 
 def time_text(moment: datetime) -> str:

@@ -58,6 +58,8 @@ class Settings:
     """Try every kit that is plugged in."""
     web: WebAddress | None = None
     """Where the web page is served; None: nowhere."""
+    log_as_json: bool = False
+    """Whether the console has JSON lines."""
     log_level: int | None = None
     """The level of `ProgramLog`."""
     accept_clock: str | None = None

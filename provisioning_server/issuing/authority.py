@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 from atcaprov.chip.memory_map import serial_number
 from atcaprov.errors import AtcaProvError, Board, Code
-from atcaprov.log import Log
+from atcaprov.log import Log, LogEvent, log_event
 from atcaprov.wire.messages import (
     CertificatesRequest,
     EnrolRequest,
@@ -199,21 +199,23 @@ class Authority:
 
     def _answer(self, asked: ClientRequest, request: SignerRequest | ReportRequest | EnrolRequest, step: Step) -> None:
         """Answer a request that needs no signature."""
+        if isinstance(request, EnrolRequest):
+            step.reply(asked, rejections.NO_ENROLMENT)
+            return
         try:
             if isinstance(request, ReportRequest):
                 self._take(asked, request, step)
-                return
-            if isinstance(request, EnrolRequest):
-                step.reply(asked, rejections.NO_ENROLMENT)
                 return
             offer = self._with_checkpoint(self._rules.offer(request, step.known, asked.asker))
         except Exception as error:
             if self._ledger.failed:
                 raise
-            self._log.error(f"A request failed: {error!r}")
+            text = f"A request failed{by_text('', asked.request_id)}: {error!r}"
+            self._log.error(asked.event("failed", text, chip=request.chip_serial))
             offer = rejections.INTERNAL
         if isinstance(offer, ErrorReply):
-            self._refuse(asked, "Signer request", offer, step)
+            self._log.info(_refused("Signer request", offer, asked, request.chip_serial))
+            step.reply(asked, offer)
         else:
             step.reply(asked, offer)
 
@@ -236,7 +238,8 @@ class Authority:
         """Take a report, to be written and acknowledged at the end of the step, or refuse it."""
         outcome = self._report_rules.decide(request, asked, step.known, step.reports)
         if isinstance(outcome, ErrorReply):
-            self._log.warning(_refused(f"Report of {device_text(request.chip_serial)}", outcome, asked))
+            what = f"Report of {device_text(request.chip_serial)}"
+            self._log.warning(_refused(what, outcome, asked, request.chip_serial))
             step.reply(asked, outcome)
             return
         step.accepted.append((asked, outcome))
@@ -249,7 +252,9 @@ class Authority:
             code = f", {reported.code}" if reported.code else ""
             who = f"{reported.station} at {reported.client}" if reported.station else reported.client
             by = f", by {who}" if who else ""
-            self._log.info(f"{device_text(reported.chip_serial)} is reported as {reported.fate}{code}{by}.")
+            run = by_text("", reported.request_id)
+            text = f"{device_text(reported.chip_serial)} is reported as {reported.fate}{code}{by}{run}."
+            self._log.info(_reported_event(reported, text))
 
     def _acknowledge(self, step: Step) -> None:
         """Reply to the administrations and reports of a step that is written; a checkpoint covers the reports."""
@@ -269,10 +274,6 @@ class Authority:
         if isinstance(offer, ErrorReply):
             return offer
         return replace(offer, checkpoint=self._checkpoint(), log_key=self._log_key())
-
-    def _refuse(self, asked: ClientRequest, what: str, refusal: ErrorReply, step: Step) -> None:
-        self._log.info(_refused(what, refusal, asked))
-        step.reply(asked, refusal)
 
     def _look_up(self, items: Sequence[Item]) -> Known:
         """Ask the ledger about all chips and keys of a step at once."""
@@ -322,5 +323,19 @@ class Authority:
         ]
 
 
-def _refused(what: str, refusal: ErrorReply, asked: ClientRequest) -> str:
-    return f"{what} refused, {refusal.code}{by_text(asked.asker)}: {refusal.message}"
+def _refused(what: str, refusal: ErrorReply, asked: ClientRequest, chip: bytes) -> LogEvent:
+    text = f"{what} refused, {refusal.code}{by_text(asked.asker, asked.request_id)}: {refusal.message}"
+    return asked.event("refused", text, chip=chip, code=refusal.code)
+
+
+def _reported_event(reported: Reported, text: str) -> LogEvent:
+    return log_event(
+        "reported",
+        text,
+        request_id=reported.request_id.hex(),
+        chip=reported.chip_serial,
+        fate=reported.fate,
+        code=reported.code,
+        station=reported.station,
+        client=reported.client,
+    )

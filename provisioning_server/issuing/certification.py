@@ -164,7 +164,7 @@ class Certification:
             try:
                 record = finish(prepared, signer, _applicant(application))
             except Exception as error:  # a signer may raise anything; the others get their certificates
-                self._lose(application, None, _text(error), self._failed(error), following)
+                self._lose(application, None, _text(error), self._failed(error, application.asked), following)
             else:
                 self._add_issued(application, record, following)
 
@@ -174,7 +174,7 @@ class Certification:
         except Exception as error:  # of this application alone, unless the ledger has failed
             if self._ledger.failed:
                 raise
-            refused = self._failed(error)
+            refused = self._failed(error, application.asked)
         if refused is not None:
             self._refuse(application, refused, step)
 
@@ -311,8 +311,9 @@ class Certification:
         return Lost(application.intent, self._clock.now(), signed, reason)
 
     def _send_again(self, application: Application, stored: StoredCertificate, step: Step) -> None:
-        by = by_text(application.asked.asker)
-        self._log.info(f"{device_text(application.chip_serial)} gets its stored certificates again{by}.")
+        asked, chip = application.asked, application.chip_serial
+        again = f"{device_text(chip)} gets its stored certificates again{by_text(asked.asker, asked.request_id)}."
+        self._log.info(asked.event("sent-again", again, chip=chip))
         self._sent_again[stored.index] += 1
         documents = self._ledger.documents(stored.record.documents)
         if self._sent_again[stored.index] > CHALLENGES_MAX:
@@ -342,14 +343,14 @@ class Certification:
         self._again += self._in_progress.end(application)
 
     def _refuse(self, application: Application, refusal: ErrorReply, step: Step) -> None:
-        asked = application.asked
-        self._log.info(
-            f"{device_text(application.chip_serial)} refused, {refusal.code}{by_text(asked.asker)}: {refusal.message}"
-        )
+        asked, chip = application.asked, application.chip_serial
+        by = by_text(asked.asker, asked.request_id)
+        text = f"{device_text(chip)} refused, {refusal.code}{by}: {refusal.message}"
+        self._log.info(asked.event("refused", text, chip=chip, code=refusal.code))
         step.reply(asked, refusal)
 
-    def _failed(self, error: Exception) -> ErrorReply:
-        self._log.error(f"A request failed: {_text(error)}")
+    def _failed(self, error: Exception, asked: ClientRequest) -> ErrorReply:
+        self._log.error(asked.event("failed", f"A request failed{by_text('', asked.request_id)}: {_text(error)}"))
         return rejections.INTERNAL
 
 

@@ -13,7 +13,7 @@ from atcaprov.certs.keys import load_public_key
 from atcaprov.chip.trust_parts import TFLXTLS
 from atcaprov.config_zone.locks import claims_config_lock, is_data_locked, is_slot_locked
 from atcaprov.errors import CertificateError, Code
-from atcaprov.log import Log
+from atcaprov.log import Log, log_event
 from atcaprov.wire.messages import CertificatesRequest, ErrorReply, SignerReply, SignerRequest
 from provisioning_server import rejections
 from provisioning_server.issuing.in_progress import InProgress
@@ -21,7 +21,7 @@ from provisioning_server.issuing.requests import ClientRequest, SignersRequest
 from provisioning_server.issuing.rollback_guard import LedgerGuard
 from provisioning_server.issuing.server_clock import ServerClock
 from provisioning_server.ledger.store import Known, Ledger, StoredCertificate
-from provisioning_server.log_names import device_text
+from provisioning_server.log_names import by_text, device_text
 from provisioning_server.products.product import Product
 from provisioning_server.products.served_products import ServedProducts
 from provisioning_server.rejections import moment
@@ -126,8 +126,9 @@ class RequestRules:
             return False
         if isinstance(self._choose(request), ErrorReply):
             return False
-        chip = device_text(stored.record.chip_serial)
-        self._log.warning(f"{chip} gets a new certificate: the earlier one begins on {moment(begin)}.")
+        chip, run = stored.record.chip_serial, request.request_id
+        again = f"gets a new certificate{by_text('', run)}: the earlier one begins on {moment(begin)}."
+        self._log.warning(log_event("issued-again", f"{device_text(chip)} {again}", chip=chip, request_id=run.hex()))
         return True
 
     def _issuers(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from atcaprov.errors import AtcaProvError
+from atcaprov.log import LogEvent, log_event
 from atcaprov.wire.messages import (
     CertificatesReply,
     CertificatesRequest,
@@ -47,6 +48,17 @@ class ClientRequest:
     client: str = ""
     deliver: Deliver = field(default=_ignore, compare=False)
     station: str = ""
+
+    @property
+    def request_id(self) -> bytes:
+        """Return the id (16 bytes) of the board's run; no bytes if the client gave none."""
+        return b"" if isinstance(self.request, EnrolRequest) else self.request.request_id
+
+    def event(self, name: str, text: str, **fields: str | bytes) -> LogEvent:
+        """Return a line of the log about this request: its parts name the request, who asked, and `fields`."""
+        return log_event(
+            name, text, request_id=self.request_id.hex(), station=self.station, client=self.client, **fields
+        )
 
     @property
     def asker(self) -> str:

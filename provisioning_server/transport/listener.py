@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from atcaprov.errors import AtcaProvError, Code, TransportError, UsageError
-from atcaprov.log import Log
+from atcaprov.log import Log, log_event
 from atcaprov.wire.messages import ErrorReply
 from provisioning_server import rejections
 from provisioning_server.issuing.requests import Reply, Request
@@ -136,7 +136,8 @@ class Listener:
         refused = self._make_room(connection, *self._connections.admit(connection))
         self._all_closed.clear()
         if not connection.leaving and refused is None:
-            self._log.info(f"Client {connection.peer} connected.")
+            text = f"Client {connection.peer} connected."
+            self._log.info(log_event("connected", text, client=connection.peer))
         return refused
 
     def identified(self, connection: ClientConnection) -> ErrorReply | None:
@@ -160,10 +161,9 @@ class Listener:
         self._connections.remove(connection)
         if not len(self._connections):
             self._all_closed.set()
-        if reason:
-            self._log.warning(f"Client {connection.peer} disconnected. {reason}")
-        else:
-            self._log.info(f"Client {connection.peer} disconnected.")
+        text = f"Client {connection.peer} disconnected.{' ' if reason else ''}{reason}"
+        say = self._log.warning if reason else self._log.info
+        say(log_event("disconnected", text, client=connection.peer, station=connection.station))
 
     def submit(self, request: Request, deliver: Callable[[Reply], None], client: str, station: str) -> None:
         """Pass a request on, together with all others that the loop reads in the same round.

@@ -1,14 +1,20 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
+import os
 import re
 import threading
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from atcaprov.log import log_event
 from provisioning_server import log_writer
 from provisioning_server.program_log import ProgramLog
 
@@ -147,3 +153,83 @@ def test_percent_signs_are_text() -> None:
     log.info("100 %s full")
     log.close()
     assert file.getvalue() == "[2015-11-06 15:51:07, info] 100 %s full\n"
+
+
+def _json_log(file: io.StringIO | None, console: io.StringIO | None) -> ProgramLog:
+    return ProgramLog(file, console, lambda: datetime(2015, 11, 6, 15, 51, 7, 250_000, tzinfo=UTC), as_json=True)
+
+
+def test_console_has_json_lines_and_the_file_the_texts() -> None:
+    file, console = io.StringIO(), io.StringIO()
+    log = _json_log(file, console)
+    log.say("Press ESC to quit.")
+    log.info(log_event("refused", "Device (0123) refused.", chip=b"\x01\x23", code="signer-unknown", station=""))
+    log.warning("careful")
+    log.close()
+    time = {"time": "2015-11-06T15:51:07.250Z"}
+    assert [json.loads(line) for line in console.getvalue().splitlines()] == [
+        {**time, "level": "info", "event": "message", "text": "Press ESC to quit."},
+        {
+            **time, "level": "info", "event": "refused", "chip": "0123", "code": "signer-unknown",
+            "text": "Device (0123) refused.",
+        },
+        {**time, "level": "warning", "event": "message", "text": "careful"},
+    ]  # fmt: skip
+    assert file.getvalue() == (
+        "[2015-11-06 15:51:07, info] Device (0123) refused.\n[2015-11-06 15:51:07, warning] careful\n"
+    )
+
+
+@given(st.text(), st.text())
+def test_any_text_is_one_json_line_without_control_characters(text: str, client: str) -> None:
+    console = io.StringIO()
+    log = _json_log(None, console)
+    log.info(log_event("connected", text, client=client))
+    log.close()
+    (line,) = console.getvalue().splitlines()
+    assert line.isascii()
+    assert all(value.isprintable() for value in json.loads(line).values())
+
+
+def test_library_is_masked_in_json_lines_too() -> None:
+    console = io.StringIO()
+    log = ProgramLog(None, console, level=logging.DEBUG, as_json=True)
+    logging.getLogger("atcaprov.hal.registry").debug("password=geheim %s", b"\x01\x02")
+    log.close()
+    found = json.loads(console.getvalue())
+    assert (found["event"], found["logger"]) == ("library", "atcaprov.hal.registry")
+    assert found["text"] == "password=.. (2 bytes)"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows renames no open file")
+def test_renamed_log_is_followed_by_a_new_file(tmp_path: Path) -> None:
+    path, old = tmp_path / "server.log", tmp_path / "server.log.1"
+    with path.open("x", encoding="utf-8") as file:
+        log = ProgramLog(file, None)
+        log.info("one")
+        log.reopen()  # it is in its place: nothing happens
+        log.info("two")
+        while path.read_text().count("\n") < 2:
+            pass
+        path.rename(old)
+        log.info("three")
+        log.reopen()
+        while not path.exists():
+            pass
+        log.info("four")
+        log.close()
+    assert [line.split()[-1] for line in old.read_text().splitlines()] == ["one", "two", "three"]
+    assert [line.split()[-1] for line in path.read_text().splitlines()] == ["four"]
+
+
+def test_folder_of_the_log_that_has_gone_ends_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    with (folder / "server.log").open("x", encoding="utf-8") as file:
+        log = ProgramLog(file, console := io.StringIO())
+        (folder / "server.log").unlink()
+        folder.rmdir()
+        log.reopen()
+        log.info("on it goes")
+        log.close()
+    assert "on it goes" in console.getvalue()
