@@ -51,9 +51,12 @@ def signer_alarms(views: Sequence[SignerView]) -> list[Alarm]:
 class AlarmBoard:
     """Collects the alarms of all parts. Its methods run on the event loop and read nothing from a disk."""
 
-    def __init__(self, *sources: Callable[[], Iterable[Alarm]]) -> None:
-        """Each source returns the alarms of one part."""
-        self._sources = list(sources)
+    def __init__(self) -> None:
+        self._sources: list[Callable[[], Iterable[Alarm]]] = []
+
+    def add(self, source: Callable[[], Iterable[Alarm]]) -> None:
+        """Ask a further part of the server for its alarms."""
+        self._sources.append(source)
 
     def alarms(self) -> list[Alarm]:
         """Return all alarms, most urgent first."""

@@ -91,8 +91,9 @@ class CertificatePages:
         return self._reception.page(
             "confirm.html",
             visit,
-            title=f"Revoke the certificate of chip {stored.record.chip_serial.hex().upper()}",
+            title=f"Revoke certificate {stored.index}",
             lines=[
+                f"It is that of chip {stored.record.chip_serial.hex().upper()}.",
                 "It stands on the next list of revoked certificates that its signer signs.",
                 "This cannot be undone.",
             ],

@@ -16,11 +16,6 @@ _ABLE: Final = (SignerState.READY, SignerState.LOW)
 Counters = Mapping[str, int]
 
 
-def no_counters(_: list[SignerView]) -> Counters:
-    """Count nothing."""
-    return {}
-
-
 class LiveSigners:
     """Numbers each change. Its methods run on the event loop."""
 
@@ -28,7 +23,7 @@ class LiveSigners:
         self,
         look: Callable[[], list[SignerView]],
         notice: Callable[[], str] = str,
-        counters: Callable[[list[SignerView]], Counters] = no_counters,
+        counters: Callable[[], Counters] = dict,
     ) -> None:
         """`notice` returns what else is to be shown above the signers, `counters` by what other pages know a change."""
         self._look = look
@@ -52,7 +47,7 @@ class LiveSigners:
     def look(self) -> None:
         """Look at the signers now."""
         views, notice = self._look(), self._notice()
-        counters = self._count(views)
+        counters = self._count()
         if (views, notice, counters) != (self.views, self.notice, self.counters):
             self.views, self.notice, self.counters = views, notice, counters
             self._number += 1

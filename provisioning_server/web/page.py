@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import math
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime
@@ -21,16 +22,14 @@ from atcaprov.web.tls import date_warning
 from provisioning_server.ledger.sql.sql_ledger import SqlLedger
 from provisioning_server.passwords.unlock_service import UnlockService
 from provisioning_server.web.acts import Acts, RunCommand
-from provisioning_server.web.alarms import AlarmBoard, health_alarms, signer_alarms
-from provisioning_server.web.figures.hour_counts import hour_of
+from provisioning_server.web.alarms import AlarmBoard, health_alarms
+from provisioning_server.web.counters import page_counters
 from provisioning_server.web.figures.ledger_reader import LedgerReader
 from provisioning_server.web.figures.page_figures import PageFigures
 from provisioning_server.web.health import HealthCheck, notice
-from provisioning_server.web.live_updates import Counters, LiveSigners
-from provisioning_server.web.order_pages import order_alarms
-from provisioning_server.web.routes import PageParts, Pages
-from provisioning_server.web.station_pages import station_alarms
-from provisioning_server.web.views import SignerOverview, SignerView
+from provisioning_server.web.live_updates import LiveSigners
+from provisioning_server.web.routes import PageParts, Pages, add_alarms, look
+from provisioning_server.web.views import SignerOverview
 
 STANDING_ROLE: Final = Role.UNLOCK
 """Of the link on the console or in the file: what the page was first made for."""
@@ -72,13 +71,14 @@ class WebPage:
         self._logins = Logins()
         self._reader = LedgerReader(ledger)
         self._figures = PageFigures(self._reader, _now)
-        self._alarms = AlarmBoard(
-            lambda: health_alarms(health.look()),
-            lambda: signer_alarms(self._live.views),
-            lambda: order_alarms(self._figures),
-            lambda: station_alarms(self._figures),
+        self._alarms = AlarmBoard()
+        self._live = LiveSigners(
+            overview.views,
+            lambda: notice(health.look()),
+            functools.partial(page_counters, self._alarms, self._figures),
         )
-        self._live = LiveSigners(overview.views, lambda: notice(health.look()), self._counters)
+        self._alarms.add(lambda: health_alarms(health.look()))
+        add_alarms(self._alarms, self._live, self._figures)
         self._server = WebServer(address, log)
         self._looking: asyncio.Task[None] | None = None
         self._standing_code = ""
@@ -98,7 +98,7 @@ class WebPage:
             cookie_name=self._server.cookie_name, tls=self._address.tls,
         )  # fmt: skip
         self._server.start(Pages(parts).application())
-        self._looking = self._server.watched(self._look())
+        self._looking = self._server.watched(look(self._live, self._figures))
         self._say_link()
         warning = date_warning(self._address, _now())
         if warning:
@@ -114,19 +114,6 @@ class WebPage:
         await asyncio.gather(self._server.stop(), self._looking, return_exceptions=True)
         await asyncio.to_thread(self._reader.close)
         self._links.end()
-
-    async def _look(self) -> None:
-        """Look at signers all the time, and at the ledger while a page is open."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._live.run())
-            tasks.create_task(self._figures.keep(lambda: self._live.watched))
-
-    def _counters(self, views: list[SignerView]) -> Counters:
-        """Return what changes whenever a page has something new to show; the hour too, which moves the plots."""
-        counted = self._figures.counted
-        of_ledger = len(order_alarms(self._figures)) + len(station_alarms(self._figures))
-        alarms = len(signer_alarms(views)) + len(health_alarms(self._health.look())) + of_ledger
-        return {"entries": counted.size, "alarms": alarms, "hour": hour_of(_now())}
 
     def answer_link(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Answer the command `web-link`: a link that is good for one login with a role, soon; the page listens."""

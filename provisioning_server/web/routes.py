@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from atcaprov.web.logins import Logins
 from atcaprov.web.page_files import static_files
 from provisioning_server.passwords.unlock_service import UnlockService
 from provisioning_server.web.acts import Acts
-from provisioning_server.web.alarms import AlarmBoard
+from provisioning_server.web.alarms import AlarmBoard, signer_alarms
 from provisioning_server.web.audit_page import AuditPage
 from provisioning_server.web.certificate_pages import CertificatePages
 from provisioning_server.web.figures.ledger_reader import LedgerReader
@@ -26,10 +27,10 @@ from provisioning_server.web.figures.page_figures import PageFigures
 from provisioning_server.web.health import HealthCheck
 from provisioning_server.web.live_updates import LiveSigners
 from provisioning_server.web.login_pages import LoginPages
-from provisioning_server.web.order_pages import OrderPages
+from provisioning_server.web.order_pages import OrderPages, order_alarms
 from provisioning_server.web.overview_page import OverviewPage
 from provisioning_server.web.signer_pages import SignerPages
-from provisioning_server.web.station_pages import StationPages
+from provisioning_server.web.station_pages import StationPages, station_alarms
 from provisioning_server.web.views import SignerOverview
 from provisioning_server.web.visits import Reception, VisitorRoute
 
@@ -125,6 +126,20 @@ class Pages:
         if name not in self._files:
             raise HTTPException(404, "Not found.")
         return Response(self._files[name].content, media_type=self._files[name].media_type)
+
+
+def add_alarms(alarms: AlarmBoard, live: LiveSigners, figures: PageFigures) -> None:
+    """Let the board ask for the alarms of all pages."""
+    alarms.add(lambda: signer_alarms(live.views))
+    alarms.add(lambda: order_alarms(figures))
+    alarms.add(lambda: station_alarms(figures))
+
+
+async def look(live: LiveSigners, figures: PageFigures) -> None:
+    """Look at the signers without end, and at the ledger while a page is open."""
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(live.run())
+        tasks.create_task(figures.keep(lambda: live.watched))
 
 
 async def _short(_: Request, error: Exception) -> Response:

@@ -23,14 +23,13 @@ from provisioning_server.passwords.unlock_service import UnlockService
 from provisioning_server.signers.registry import SignerRegistry
 from provisioning_server.signers.signer import Signer
 from provisioning_server.web.acts import Acts
-from provisioning_server.web.alarms import AlarmBoard, signer_alarms
+from provisioning_server.web.alarms import AlarmBoard
+from provisioning_server.web.counters import page_counters
 from provisioning_server.web.figures.ledger_reader import LedgerReader
 from provisioning_server.web.figures.page_figures import PageFigures
 from provisioning_server.web.health import HealthCheck
 from provisioning_server.web.live_updates import LiveSigners
-from provisioning_server.web.order_pages import order_alarms
-from provisioning_server.web.routes import PageParts, Pages
-from provisioning_server.web.station_pages import station_alarms
+from provisioning_server.web.routes import PageParts, Pages, add_alarms, look
 from provisioning_server.web.views import SignerOverview
 from tests.support.ledgers import ledger_in
 from tests.support.server import PATIENCE
@@ -64,16 +63,16 @@ class MemoryPages:
         registry, self.log, self.logins = SignerRegistry(list(signers)), RememberingLog(), Logins()
         unlock_service = UnlockService(registry, self.log)
         overview = SignerOverview(registry, unlock_service, lambda _: None)
-        live = LiveSigners(overview.views)
         figures = PageFigures(self.reader, lambda: now or datetime.now(UTC))
+        alarms = AlarmBoard()
+        live = LiveSigners(overview.views, str, functools.partial(page_counters, alarms, figures))
+        add_alarms(alarms, live, figures)
         self.parts = PageParts(
             overview,
             live,
             self.reader,
             figures,
-            AlarmBoard(
-                lambda: signer_alarms(live.views), lambda: order_alarms(figures), lambda: station_alarms(figures)
-            ),
+            alarms,
             Acts(self._run, self.log),
             self.connected.copy,
             data,
@@ -184,7 +183,9 @@ def served(pages: MemoryPages) -> Iterator[str]:
 
     async def serve() -> None:
         server.start(pages.application)
+        looking = server.watched(look(pages.parts.live, pages.parts.figures))
         await stop.wait()
+        looking.cancel()
         pages.parts.live.stop()
         await server.stop()
 
