@@ -52,6 +52,12 @@ OTHER_KEY: Final = _rejected(
 OTHER_SIGNER: Final = _rejected(
     Code.CHIP_HAS_OTHER_SIGNER, "This chip has a certificate of another signer. Finish it with that signer.", False
 )
+UNIT_MISSING: Final = _rejected(
+    Code.UNIT_MISSING, "The certificate contains the unit's own name, and the request has none.", False
+)
+UNIT_UNEXPECTED: Final = _rejected(
+    Code.UNIT_UNEXPECTED, "The certificates of this signer contain no unit's name, and the request has one.", False
+)
 SIGNER_UNKNOWN: Final = _rejected(
     Code.SIGNER_UNKNOWN, "The server does not know this signer. Check the file given with --certinfo.", False
 )
@@ -143,6 +149,27 @@ def signer_not_allowed(product: str, problem: str) -> ErrorReply:
 def _cut(code: Code, message: str) -> ErrorReply:
     """Return a rejection of a message that is made printable and cut to the size of a reply."""
     return _rejected(code, printable(message).encode()[:ERROR_MESSAGE_SIZE_MAX].decode(errors="ignore"), False)
+
+
+def unit_invalid(unit: str, rule: str) -> ErrorReply:
+    """Return a rejection of a unit's name that says which rule it breaks."""
+    return _rejected(Code.UNIT_INVALID, f"The unit's name '{printable(unit)}' is refused: {rule}.", False)
+
+
+def unit_taken(unit: str, chip_serial: bytes) -> ErrorReply:
+    """Return a rejection of a unit's name that another chip (9 bytes) has."""
+    chip = chip_serial.hex().upper()
+    return _rejected(
+        Code.UNIT_TAKEN,
+        f"The unit's name '{printable(unit)}' belongs to chip {chip}. Look for a label used twice.",
+        False,
+    )
+
+
+def chip_has_other_unit(unit: str) -> ErrorReply:
+    """Return a rejection of another name for a chip that has a certificate with the name `unit`; empty: with none."""
+    has = f"the unit's name '{printable(unit)}'" if unit else "no unit's name"
+    return _rejected(Code.CHIP_HAS_OTHER_UNIT, f"This chip has a certificate with {has}. Set the board aside.", False)
 
 
 def moment(time: datetime) -> str:

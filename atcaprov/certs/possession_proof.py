@@ -16,6 +16,8 @@ from atcaprov.certs.rebuild import SlotContent
 
 _TEXT: Final = b"atcaprov proof of possession 1\n"
 _PART: Final = struct.Struct(">BHH")
+OTP_SLOT: Final = 0xFF
+"""Stands for the OTP zone where a part names its slot."""
 
 
 def contents_digest(parts: Iterable[SlotContent]) -> bytes:

@@ -31,6 +31,8 @@ _SERIAL_NUMBER: Final = int(StdElement.CERT_SN)
 
 StoredData = Mapping[DeviceLocation, bytes]
 """The chip's bytes at locations that a definition names besides key, compressed form and chip serial."""
+ReadPlace = Callable[[DeviceLocation], bytes]
+"""Returns the bytes of a location that the chip shows in clear."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +254,12 @@ def slot_contents(definition: CertificateDefinition, *, compressed: bytes, publi
     return writes
 
 
+def unit_content(definition: CertificateDefinition, unit: str) -> bytes:
+    """Return the bytes of a unit's name for its place on the chip; raises as `stored_unit`."""
+    stored_unit(definition, unit)
+    return definition.unit.stored(unit) if definition.unit is not None else b""
+
+
 def from_slots(definition: CertificateDefinition, read: Callable[[int, int, int], bytes]) -> tuple[bytes, bytes | None]:
     """Return (compressed form, X||Y) from the chip; the key is None if GenKey gives it.
 
@@ -263,6 +271,13 @@ def from_slots(definition: CertificateDefinition, read: Callable[[int, int, int]
     if key.zone is not DeviceZone.DATA or key.by_gen_key:
         return compressed, None
     return compressed, unpadded_public_key(read(key.slot, key.offset, key.count))
+
+
+def from_places(definition: CertificateDefinition, read: ReadPlace) -> tuple[bytes, bytes | None]:
+    """Return the same as `from_slots`, with a reader of any zone."""
+    return from_slots(
+        definition, lambda slot, offset, count: read(DeviceLocation(DeviceZone.DATA, slot, False, offset, count))
+    )
 
 
 def stored_unit(definition: CertificateDefinition, unit: str) -> StoredData:
@@ -284,8 +299,22 @@ def stored_unit(definition: CertificateDefinition, unit: str) -> StoredData:
         name = rule.stored(unit)
     except ValueError as error:
         raise CertificateError(str(error), code=Code.UNIT_INVALID) from None
+    return _parts_of_unit(definition, name)
+
+
+def _parts_of_unit(definition: CertificateDefinition, name: bytes) -> dict[DeviceLocation, bytes]:
+    first = definition.unit_location.offset
     places = [each.device_loc for each in definition.other_elements if definition.is_of_unit(each.device_loc)]
-    return {place: name[place.offset - rule.offset : place.end - rule.offset] for place in places}
+    return {place: name[place.offset - first : place.end - first] for place in places}
+
+
+def read_stored(definition: CertificateDefinition, read: ReadPlace) -> StoredData:
+    """Return what `rebuild` wants in `stored` as a chip shows it; the unit's name is read at once."""
+    others = [place for place in stored_locations(definition) if not definition.is_of_unit(place)]
+    found = {place: read(place) for place in others}
+    if definition.unit is not None:
+        found |= _parts_of_unit(definition, read(definition.unit_location))
+    return found
 
 
 def stored_locations(definition: CertificateDefinition) -> list[DeviceLocation]:

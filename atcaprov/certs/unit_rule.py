@@ -85,6 +85,11 @@ class UnitRule:
             return digit * self.length
         return self.separator.join([2 * digit] * self.size)
 
+    @property
+    def example(self) -> str:
+        """A name that the rule allows."""
+        return "".join(min(allowed) for allowed in self.positions)
+
     def canonical(self, name: str) -> str:
         """Return an address that is written in another usual way as the certificate has it; text as it is."""
         size = _ADDRESS_SIZES.get(self.form)

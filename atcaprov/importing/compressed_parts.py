@@ -10,7 +10,7 @@ from cryptography import x509
 
 from atcaprov.certs.certificate_files import UNREADABLE
 from atcaprov.certs.compress import NoCompressedFormError, compress, differences_from, with_own_serial
-from atcaprov.certs.definitions.definition import CertificateDefinition, DeviceLocation, DeviceZone, SerialSource
+from atcaprov.certs.definitions.definition import CertificateDefinition, DeviceZone, SerialSource
 from atcaprov.certs.descriptions.description import default_description
 from atcaprov.certs.descriptions.template import device_definition, signer_definition
 from atcaprov.certs.field_comparison import counted
@@ -202,18 +202,8 @@ def _stored(definition: CertificateDefinition, snapshot: ChipSnapshot) -> Stored
     """Return what the chip holds of what the definition wants of it, without a serial number that is to be written."""
     serial = definition.cert_sn_dev_loc if _writes_serial(definition) else None
     wanted = [location for location in stored_locations(definition) if location != serial]
-    found = {location: _bytes_of(snapshot, location) for location in wanted}
+    found = {location: snapshot.place(location) for location in wanted}
     return {location: data for location, data in found.items() if data is not None}
-
-
-def _bytes_of(snapshot: ChipSnapshot, location: DeviceLocation) -> bytes | None:
-    zones = {
-        DeviceZone.CONFIG: snapshot.config,
-        DeviceZone.OTP: snapshot.otp,
-        DeviceZone.DATA: snapshot.slots.get(location.slot),
-    }
-    content = zones.get(location.zone)
-    return None if content is None else content[location.offset : location.offset + location.count]
 
 
 def _require_key_slot(definition: CertificateDefinition, key_slot: int) -> None:

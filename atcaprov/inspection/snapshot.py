@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Final, TypeVar
 
+from atcaprov.certs.definitions.fields import DeviceLocation, DeviceZone
 from atcaprov.chip.memory_map import OTP_SIZE, SLOT_COUNT, SLOT_SIZES
 from atcaprov.chip.parts import is_508, is_608, part_name, spaced
 from atcaprov.config_zone.slot import ReadRule, Slot
@@ -53,6 +54,16 @@ class ChipSnapshot:
         """Return `count` bytes of a data slot from `offset`; None if the chip does not show them."""
         content = self.slots.get(slot, b"")[offset : offset + count]
         return content if len(content) == count else None
+
+    def place(self, location: DeviceLocation) -> bytes | None:
+        """Return the bytes of a location that a certificate definition names; None if the chip does not show them."""
+        zones = {
+            DeviceZone.CONFIG: self.config,
+            DeviceZone.OTP: self.otp,
+            DeviceZone.DATA: self.slots.get(location.slot),
+        }
+        content = (zones.get(location.zone) or b"")[location.offset : location.end]
+        return content if len(content) == location.count else None
 
 
 def read_identity(device: Device) -> ChipSnapshot:

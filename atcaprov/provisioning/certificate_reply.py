@@ -8,7 +8,7 @@ from atcaprov.certs.cert_info import CertInfo
 from atcaprov.certs.chain import verify_chain
 from atcaprov.certs.definitions.definition import CertificateDefinition
 from atcaprov.certs.field_comparison import explain_differences, listed
-from atcaprov.certs.rebuild import SlotContent, rebuild, slot_contents
+from atcaprov.certs.rebuild import SlotContent, rebuild, slot_contents, stored_unit
 from atcaprov.chip.memory_map import serial_number
 from atcaprov.errors import CertificateError, Code, ProvisioningError
 from atcaprov.provisioning.clock_check import require_valid_now
@@ -44,10 +44,19 @@ class IssuedCertificates:
     """X||Y of the signer that certified."""
     challenge: bytes = b""
     """What the proof of possession answers, 32 bytes; empty if the server wants none."""
+    unit: str = ""
+    """The unit's own name in the device certificate, if it has one."""
 
     @classmethod
     def checked(
-        cls, reply: CertificatesReply, chip: ChipKey, offer: SignerOffer, cert_info: CertInfo, profile: Profile
+        cls,
+        reply: CertificatesReply,
+        chip: ChipKey,
+        offer: SignerOffer,
+        cert_info: CertInfo,
+        profile: Profile,
+        *,
+        unit: str = "",
     ) -> IssuedCertificates:
         """Check a reply that `require_offered` has passed against the chip, the offer and the pinned root.
 
@@ -57,7 +66,7 @@ class IssuedCertificates:
             ProvisioningError: the server wants writes that the certificates do not need (code SLOT_NOT_ALLOWED).
         """
         signer_public_key = signer_key(reply.signer_certificate, cert_info, profile)
-        _require_rebuilds(reply, chip, offer, cert_info, signer_public_key)
+        _require_rebuilds(reply, chip, offer, cert_info, signer_public_key, unit)
         verify_chain(
             reply.device_certificate,
             reply.signer_certificate,
@@ -75,6 +84,7 @@ class IssuedCertificates:
             _checked_writes(reply, chip, offer, profile, signer_public_key),
             signer_public_key,
             reply.challenge,
+            unit,
         )
 
 
@@ -98,7 +108,12 @@ def require_offered(reply: CertificatesReply, offer: SignerOffer, profile: Profi
 
 
 def _require_rebuilds(
-    reply: CertificatesReply, chip: ChipKey, offer: SignerOffer, cert_info: CertInfo, signer_public_key: bytes
+    reply: CertificatesReply,
+    chip: ChipKey,
+    offer: SignerOffer,
+    cert_info: CertInfo,
+    signer_public_key: bytes,
+    unit: str,
 ) -> None:
     device = rebuild(
         offer.device_definition,
@@ -106,6 +121,7 @@ def _require_rebuilds(
         public_key=chip.public_key,
         ca_public_key=signer_public_key,
         chip_serial=chip.serial_number,
+        stored=stored_unit(offer.device_definition, unit),
     )
     require_equal(offer.device_definition, reply.device_certificate, device)
     signer = rebuild(

@@ -23,6 +23,7 @@ from atcaprov.provisioning.preflight import Preflight
 from atcaprov.provisioning.profile import DeliveredPart, Profile
 from atcaprov.provisioning.station_checks import Check
 from atcaprov.provisioning.supported_parts import newer_silicon, require_608
+from atcaprov.provisioning.unit_check import require_unit
 from atcaprov.provisioning.unknown_data import require_no_unknown_data
 
 
@@ -105,6 +106,9 @@ def _address(flight: Preflight) -> None:
         flight.next_url = url if url != flight.device.url else None
 
 
+_UNIT: Final = Check(
+    "unit", "the unit's name is one of this product's, and this chip's", require_unit, ("signer", "configuration")
+)
 _GENUINE: Final = Check(
     "genuine",
     "the part proves that Microchip made it, or the server has certified its key",
@@ -117,7 +121,8 @@ _NEW_CERTIFICATE: Final = Check(
 CHIP_CHECKS: Final = (
     Check("part", "the chip is an ATECC608", _part),
     Check("configuration", "the configuration is this product's, or can become it", _configuration, ("part",)),
-    Check("earlier-run", "what an earlier run left can be finished", _earlier_run, ("signer", "configuration")),
+    _UNIT,
+    Check("earlier-run", "what an earlier run left can be finished", _earlier_run, ("unit",)),
     _GENUINE,
     _NEW_CERTIFICATE,
     Check("own-certificates", "what the chip holds is good", _own_certificates, ("earlier-run",)),
@@ -135,7 +140,8 @@ TRUST_FLEX_CHECKS: Final = (
     Check("part", "the chip is an ATECC608", _part),
     Check("configuration", "the configuration is the maker's for a TFLXTLS", _maker_table, ("part",)),
     Check("key", "the key can be used without a secure boot", trust_flex.require_usable_key, ("configuration",)),
-    Check("earlier-run", "what an earlier run left can be finished", trust_flex.find_earlier_run, ("signer", "key")),
+    _UNIT,
+    Check("earlier-run", "what an earlier run left can be finished", trust_flex.find_earlier_run, ("unit", "key")),
     _GENUINE,
     _NEW_CERTIFICATE,
     Check("slot-locks", "each slot can take what the run does", trust_flex.require_open_slots, ("earlier-run",)),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from atcaprov.certs.cert_info import CertInfo
 from atcaprov.certs.chain import verify_chain
 from atcaprov.device.device import Device
+from atcaprov.device.zones.places import read_place
 from atcaprov.errors import AtcaProvError, Board, CertificateError, Code, ProvisioningError
 from atcaprov.inspection import verdict
 from atcaprov.inspection.certificates.defined import IssuerDefinitions, rebuilt_pair
@@ -75,7 +78,7 @@ def _proved_signer(device: Device, chip: ChipKey, offer: SignerOffer, cert_info:
     issuer = IssuerDefinitions(
         offer.device_definition, offer.signer_definition, cert_info.root_public_key, cert_info.signer_public_key
     )
-    pair = rebuilt_pair(device.read_slot, issuer, public_key=chip.public_key, chip_serial=chip.serial_number)
+    pair = rebuilt_pair(partial(read_place, device), issuer, public_key=chip.public_key, chip_serial=chip.serial_number)
     verify_chain(pair.device, pair.signer, cert_info.root_public_key, device_public_key=chip.public_key)
     prove_key(device, key_slot, chip.public_key)
     return pair.signer_public_key

@@ -185,6 +185,7 @@ def _planned(
         was_certified=flight.issued is not None or (_is_done_if_locked(flight) and not flight.has_offer),
         holds_certificates=_is_done_if_locked(flight) or (flight.issued is not None and not _missing(flight)),
         untouched=untouched_slots(flight) if flight.config_is_locked and not flight.data_is_locked else {},
+        unit=flight.unit if flight.has_offer else "",
     )
     trial = try_run(situation)
     return Plan(situation.snapshot, profile, found, trial, tuple(_assumed(flight, situation)), error or trial.error)

@@ -117,8 +117,10 @@ class Preflight:
         return [slot for slot in self.profile.slots_to_lock if not locks.is_slot_locked(self.config, slot)]
 
     def slots_to_write(self) -> list[int]:
-        """Return the slots in which the run makes a key or writes a certificate."""
-        slots = {*self.offer.device_definition.write_slots, *self.offer.signer_definition.write_slots}
+        """Return the slots in which the run makes a key, or writes a certificate or the unit's name."""
+        rule = self.offer.device_definition.unit
+        of_unit = set() if rule is None or rule.slot is None else {rule.slot}
+        slots = {*self.offer.device_definition.write_slots, *self.offer.signer_definition.write_slots, *of_unit}
         return sorted(slots if self.issued is not None else {self.profile.device_key_slot, *slots})
 
     def ask_for_offer(self, chip_serial: bytes) -> SignerOffer:
@@ -146,6 +148,15 @@ class Preflight:
         if chip_serial not in self._labels:
             self._labels[chip_serial] = self.functions.unit_label(chip_serial)
         return self._labels[chip_serial]
+
+    @property
+    def unit(self) -> str:
+        """The unit's own name as the certificate has it, after the check `unit`; empty if it holds none."""
+        return self._units.get(self.serial_number, "")
+
+    @unit.setter
+    def unit(self, name: str) -> None:
+        self._units[self.serial_number] = name
 
     def turn_back_to(self, server: str) -> None:
         """Ask a server again that has made an offer before."""
@@ -178,7 +189,7 @@ class Preflight:
         self.challenged, self.challenged_by = reply if reply.challenge else None, self.functions.server
         require_offered(reply, self.offer, self.profile)
         try:
-            return IssuedCertificates.checked(reply, chip, self.offer, self.cert_info, self.profile)
+            return IssuedCertificates.checked(reply, chip, self.offer, self.cert_info, self.profile, unit=self.unit)
         except (CertificateError, ProvisioningError) as error:
             if error.code != Code.CLOCK_WRONG:
                 error.board = Board.SET_ASIDE  # a server gives the same again

@@ -63,6 +63,8 @@ class Profile:
     """Whether a part must prove that Microchip made it, which a blank part cannot, before anything is changed."""
     genuine_root: bytes | None = None
     """A test root (DER) in the place of Microchip's."""
+    unit_slots: frozenset[int] = frozenset({8})
+    """Slots to which the unit's own name may be written; the OTP zone is always one of its places."""
 
     def __post_init__(self) -> None:
         if self.part is DeliveredPart.TFLXTLS:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
+from atcaprov.certs.definitions.definition import DeviceZone
+from atcaprov.certs.rebuild import SlotContent, unit_content
 from atcaprov.chip.memory_map import serial_number
 from atcaprov.config_zone import locks
 from atcaprov.device.command_guard import Act
@@ -125,12 +127,32 @@ class Run:
         self.data_zone.write(slot, offset, data)
 
     def write_data(self) -> None:
-        """Stage 7: the integrator's own data."""
+        """Stage 7: the unit's own name, then the integrator's data."""
         assert self.chip is not None
-        writer = DataZoneWriter(self, self.profile.certificate_slots, self.chip.serial_number)
+        name = self.unit_content()
+        self.write_unit(name)
+        writer = DataZoneWriter(self, self.profile.certificate_slots, self.chip.serial_number, name)
         if self.functions.writes_data_zone:
             self.device.rest()  # it may take any time before it writes
         self.functions.write_data_zone(writer)
+
+    def unit_content(self) -> SlotContent | None:
+        """Return the unit's name at its place in a data slot; None if the certificate has none, or it is in OTP."""
+        assert self.issued is not None
+        definition = self.offer.device_definition
+        place = definition.unit_location
+        if place.zone is not DeviceZone.DATA:
+            return None
+        return SlotContent(place.slot, place.offset, unit_content(definition, self.issued.unit))
+
+    def write_unit(self, name: SlotContent | None) -> None:
+        """Write the unit's name to its place, a slot (`name`) or the OTP zone, if the certificate has one."""
+        assert self.issued is not None
+        definition = self.offer.device_definition
+        if name is not None:
+            self.data_zone.write(name.slot, name.offset, name.data)
+        elif definition.unit is not None:
+            self._flight.data_zone.write_otp(unit_content(definition, self.issued.unit), definition.unit.offset)
 
     def lock_data(self) -> None:
         """Stage 8: with the CRC of all that was written.

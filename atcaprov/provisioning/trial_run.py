@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 from atcaprov.certs.cert_info import CertInfo
+from atcaprov.certs.definitions.definition import DeviceZone
+from atcaprov.certs.rebuild import unit_content
 from atcaprov.chip.memory_map import OTP_SIZE, SLOT_SIZES
 from atcaprov.config_zone import locks
 from atcaprov.device.device import Device
@@ -70,6 +72,8 @@ class TrialSituation:
     """Whether the chip holds those certificates."""
     untouched: Mapping[int, bool] = field(default_factory=dict)
     """What an open chip tells of its slots: whether they are as the maker left them."""
+    unit: str = ""
+    """The unit's name; empty: one that the certificate can have, if it has any."""
 
 
 def try_run(situation: TrialSituation) -> TrialRun:
@@ -84,7 +88,7 @@ def try_run(situation: TrialSituation) -> TrialRun:
 
 def _tried(situation: TrialSituation) -> TrialRun:
     server = TrialServer(situation.signer)
-    functions = TrialFunctions(server)
+    functions = TrialFunctions(server, situation.unit)
     twin = open_twin(_as_assumed(situation), fresh_keys=True)
     recorder = _RecordingHal(twin, functions)
     with Device(recorder) as device:
@@ -135,9 +139,21 @@ def _certify(device: Device, twin: EmulatedHal, server: TrialServer, situation: 
     """Have the server know the twin's key; if the chip holds its certificates, give them to the twin, too."""
     zone = situation.snapshot.zone
     public_key = device.get_pubkey(situation.profile.device_key_slot)
-    reply = server.issue(zone.serial_number, public_key)
-    for write in reply.writes if situation.holds_certificates else ():
-        twin.chip.memory.write_slot(write.slot, write.offset, write.data)
+    reply = server.issue(zone.serial_number, public_key, situation.unit)
+    if situation.holds_certificates:
+        for write in reply.writes:
+            twin.chip.memory.write_slot(write.slot, write.offset, write.data)
+        _name(twin, server.signer, situation.unit)
+
+
+def _name(twin: EmulatedHal, signer: TrialSigner, unit: str) -> None:
+    """Give the twin the unit's name, if its certificate has one."""
+    place = signer.device_definition.unit_location
+    name = unit_content(signer.device_definition, unit or signer.example_unit)
+    if place.zone is DeviceZone.DATA:
+        twin.chip.memory.write_slot(place.slot, place.offset, name)
+    elif place.zone is DeviceZone.OTP:
+        twin.chip.memory.otp[place.offset : place.end] = name
 
 
 class _RecordingHal(ForwardingHal):

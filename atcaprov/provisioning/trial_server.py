@@ -28,16 +28,16 @@ class TrialServer:
         self.signer = signer
         self._issued: dict[tuple[bytes, bytes], CertificatesReply] = {}
 
-    def issue(self, chip_serial: bytes, public_key: bytes) -> CertificatesReply:
+    def issue(self, chip_serial: bytes, public_key: bytes, unit: str = "") -> CertificatesReply:
         """Return the certificates of a chip (9 bytes) and key (64 bytes): the same ones each time."""
         chip = chip_serial, public_key
         if chip not in self._issued:
-            self._issued[chip] = self._reply(*chip)
+            self._issued[chip] = self._reply(*chip, unit)
         return self._issued[chip]
 
-    def _reply(self, chip_serial: bytes, public_key: bytes) -> CertificatesReply:
+    def _reply(self, chip_serial: bytes, public_key: bytes, unit: str) -> CertificatesReply:
         signer = self.signer
-        device = signer.certify(chip_serial, public_key)
+        device = signer.certify(chip_serial, public_key, unit)
         return CertificatesReply(
             device_certificate=device.der,
             signer_certificate=signer.certificate.der,
@@ -58,7 +58,7 @@ class TrialServer:
             chip = serial_number(request.config_zone), request.public_key
             if request.existing_only and chip not in self._issued:
                 return ErrorReply(Code.NOT_ISSUED.value, "Nothing was issued for this chip and key.", False)
-            return self.issue(*chip)
+            return self.issue(*chip, request.unit)
         return SignerReply(
             self.signer.certificate.der,
             self.signer.root_certificate,
@@ -71,8 +71,10 @@ class TrialServer:
 class TrialFunctions(UserFunctions):
     """User functions that talk to a `TrialServer` without a network and keep what they are told."""
 
-    def __init__(self, server: TrialServer) -> None:
+    def __init__(self, server: TrialServer, unit: str = "") -> None:
+        """`unit` is the unit's name; empty: one that the certificate can have, if it has any."""
         self._server = server
+        self._unit = unit or server.signer.example_unit
         self._connection = Connection(Role.SERVER)
         self._reply = b""
         self.stage: Stage | None = None
@@ -99,6 +101,10 @@ class TrialFunctions(UserFunctions):
         """Return the next bytes of the reply."""
         data, self._reply = self._reply[:expected], self._reply[expected:]
         return data
+
+    def unit_name(self, serial_number: bytes) -> str:
+        """Return the unit's name."""
+        return self._unit
 
     def notify(self, stage: Stage, status: StageStatus) -> None:
         """Keep the progress."""

@@ -92,8 +92,11 @@ class TrialSigner:
             device_chain_id=device.chain_id,
         )
 
-    def certify(self, chip_serial: bytes, public_key: bytes) -> IssuedCertificate:
-        """Issue a device certificate for a chip (9 bytes) and its key (64 bytes X||Y); raises CertificateError."""
+    def certify(self, chip_serial: bytes, public_key: bytes, unit: str = "") -> IssuedCertificate:
+        """Issue a device certificate for a chip (9 bytes) and its key (64 bytes X||Y); raises CertificateError.
+
+        If the certificate has a unit's name, and none is given, it is one that the rule allows.
+        """
         definition = self.device_definition
         return issue(
             definition,
@@ -102,8 +105,15 @@ class TrialSigner:
             signer_id=self.signer_id,
             issue_date=definition.issue_date(datetime.now(UTC)),
             chip_serial=chip_serial,
+            unit=unit or self.example_unit,
             sign=lambda digest: _sign(self._key, digest),
         )
+
+    @property
+    def example_unit(self) -> str:
+        """A unit's name that the device certificate can have; empty if it has none."""
+        rule = self.device_definition.unit
+        return "" if rule is None else rule.example
 
     def slot_contents(self, device: IssuedCertificate, public_key: bytes) -> tuple[SlotContent, ...]:
         """Return what a chip with this certificate and key (64 bytes X||Y) holds in its slots."""

@@ -22,7 +22,10 @@ class TrustFlexRun(Run):
     def __init__(self, flight: Preflight) -> None:
         super().__init__(flight)
         self._was_done_before = (
-            self.issued is not None and not self.has_to_write_certificates() and not self.slots_still_open()
+            self.issued is not None
+            and not self.has_to_write_certificates()
+            and not self.misses_unit()
+            and not self.slots_still_open()
         )
 
     @property
@@ -74,6 +77,15 @@ class TrustFlexRun(Run):
         """Tell whether a certificate is not on the chip yet."""
         return self.issued is None or bool(outstanding(self.data_zone, self.issued.writes))
 
+    def has_to_write_data(self) -> bool:
+        """Tell whether the client writes data of its own, or the unit's name is not on the chip yet."""
+        return self.functions.writes_data_zone or self.misses_unit()
+
+    def misses_unit(self) -> bool:
+        """Tell whether the unit's name is not on the chip yet."""
+        name = self.unit_content() if self.issued is not None else None
+        return name is not None and not self.data_zone.holds(name.slot, name.offset, name.data)
+
     def slots_still_open(self) -> list[int]:
         """Return the slots of the profile's list that can still be locked; a permanent one needs no lock."""
         slots = ConfigZone(self.config).slots
@@ -108,9 +120,9 @@ def trust_flex_steps(device_key_slot: int) -> tuple[Step, ...]:
         Step(Stage.CERTS_WRITE, TrustFlexRun.has_to_write_certificates, TrustFlexRun.write_certificates),
         Step(
             Stage.DATA_WRITE,
-            lambda run: run.functions.writes_data_zone,
+            TrustFlexRun.has_to_write_data,
             TrustFlexRun.write_data,
-            skipped_because="this client has no data of its own",
+            skipped_because="this client has no data of its own, and the chip its unit's name",
         ),
         _by_the_maker(Stage.DATA_LOCK, "the maker locked it"),
         Step(Stage.SLOTS_LOCK, lambda run: bool(run.slots_still_open()), TrustFlexRun.lock_slots),

@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Iterator
 from typing import Final
 
+from atcaprov.certs.rebuild import unit_content
 from atcaprov.chip.memory_map import SLOT_COUNT, USE_LOCK, slots_text
 from atcaprov.config_zone.slot import Slot
 from atcaprov.config_zone.zone import ConfigZone
@@ -38,7 +39,9 @@ def require_no_unknown_data(flight: Preflight) -> None:
     unknown = [
         slot
         for slot in _judged(flight)
-        if fits.get(slot) is False and not (slot in overwritten and _begins_with(flight, slot, _ZEROS))
+        if fits.get(slot) is False
+        and not (slot in overwritten and _begins_with(flight, slot, _ZEROS))
+        and not _holds_name(flight, slot)
     ]
     if not unknown or not any(fits.values()):
         return
@@ -63,12 +66,26 @@ def untouched_slots(flight: Preflight) -> dict[int, bool]:
 def _judged(flight: Preflight) -> list[int]:
     """Return the slots whose content must be the maker's."""
     certificates = _certificate_slots(flight)
-    judged = set() if flight.functions.writes_data_zone else set(range(SLOT_COUNT)) - certificates
+    judged = _slot_of_name(flight) if flight.functions.writes_data_zone else set(range(SLOT_COUNT)) - certificates
     return sorted(judged if flight.issued is not None else judged | certificates)
 
 
 def _certificate_slots(flight: Preflight) -> set[int]:
     return {*flight.offer.device_definition.write_slots, *flight.offer.signer_definition.write_slots}
+
+
+def _slot_of_name(flight: Preflight) -> set[int]:
+    """Return the slot that begins with the unit's name, if one does; nothing else is written to its first block."""
+    rule = flight.offer.device_definition.unit
+    return set() if rule is None or rule.slot is None or rule.offset else {rule.slot}
+
+
+def _holds_name(flight: Preflight, slot: int) -> bool:
+    """Tell whether a slot begins with this unit's name, as an earlier run has written it."""
+    if slot not in _slot_of_name(flight):
+        return False
+    name = unit_content(flight.offer.device_definition, flight.unit)
+    return bool(_begins_with(flight, slot, name.ljust(SECRET_SIZE, b"\0")[:SECRET_SIZE]))
 
 
 def _asked(flight: Preflight) -> Iterator[int]:

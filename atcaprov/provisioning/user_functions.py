@@ -45,7 +45,8 @@ class UserFunctions(abc.ABC):
     def unit_name(self, serial_number: bytes) -> str:
         """Return the own name of the unit with this chip (9 bytes), before stage 1; empty if the product has none.
 
-        Return the same name if the chip comes again.
+        Called once in a run. Return the same name if the chip comes again. An address may be written in any usual way.
+        Raise an AtcaProvError if there is no name for the chip.
         """
         return ""
 

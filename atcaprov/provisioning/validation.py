@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from atcaprov.certs.cert_info import CertInfo
 from atcaprov.certs.chain import verify_chain
-from atcaprov.certs.possession_proof import contents_digest, possession_digest
-from atcaprov.certs.rebuild import SlotContent, from_slots, rebuild
+from atcaprov.certs.definitions.definition import DeviceLocation, DeviceZone
+from atcaprov.certs.possession_proof import OTP_SLOT, contents_digest, possession_digest
+from atcaprov.certs.rebuild import ReadPlace, SlotContent, from_places, read_stored, rebuild
 from atcaprov.device.device import Device
+from atcaprov.device.zones.places import read_place
 from atcaprov.errors import Board, CertificateError
 from atcaprov.inspection.key_proof import prove_key
 from atcaprov.provisioning.certificate_reply import ChipKey, IssuedCertificates, require_equal
@@ -27,16 +28,17 @@ class PossessionProof:
     contents_sha256: bytes
 
 
-class _ReadSlots:
-    """Reads data slots and keeps what it has read."""
+class _ReadPlaces:
+    """Reads places of a chip and keeps what it has read."""
 
-    def __init__(self, read: Callable[[int, int, int], bytes]) -> None:
+    def __init__(self, device: Device) -> None:
         self.parts: list[SlotContent] = []
-        self._read = read
+        self._device = device
 
-    def read(self, slot: int, offset: int, count: int) -> bytes:
-        data = self._read(slot, offset, count)
-        self.parts.append(SlotContent(slot, offset, data))
+    def read(self, location: DeviceLocation) -> bytes:
+        data = read_place(self._device, location)
+        slot = OTP_SLOT if location.zone is DeviceZone.OTP else location.slot
+        self.parts.append(SlotContent(slot, location.offset, data))
         return data
 
 
@@ -52,10 +54,10 @@ def validate(
         CertificateError: a certificate does not rebuild as issued, does not chain to the pinned root, or the chip's
             private key does not fit it (code KEY_MISMATCH). The zones are locked by now: the board is scrap.
     """
-    slots = _ReadSlots(device.read_slot)
+    places = _ReadPlaces(device)
     try:
-        device_certificate = rebuilt_device(slots.read, chip, offer, issued.signer_public_key)
-        signer_certificate = rebuilt_signer(slots.read, offer, cert_info, issued.signer_public_key)
+        device_certificate = rebuilt_device(places.read, chip, offer, issued.signer_public_key)
+        signer_certificate = rebuilt_signer(places.read, offer, cert_info, issued.signer_public_key)
         require_equal(offer.device_definition, issued.device_certificate, device_certificate)
         require_equal(offer.signer_definition, issued.signer_certificate, signer_certificate)
         verify_chain(
@@ -65,7 +67,7 @@ def validate(
             device_public_key=chip.public_key,
             at=None,
         )
-        contents = contents_digest(slots.parts)
+        contents = contents_digest(places.parts)
         digest = possession_digest(
             issued.challenge or secrets.token_bytes(CHALLENGE_SIZE),
             hashlib.sha256(device_certificate).digest(),
@@ -78,25 +80,22 @@ def validate(
     return PossessionProof(signature, contents)
 
 
-def rebuilt_device(
-    read_slot: Callable[[int, int, int], bytes], chip: ChipKey, offer: SignerOffer, signer_public_key: bytes
-) -> bytes:
-    """Return the device certificate (DER) rebuilt from the chip's slots; raises CertificateError."""
-    compressed, stored_key = from_slots(offer.device_definition, read_slot)
+def rebuilt_device(read: ReadPlace, chip: ChipKey, offer: SignerOffer, signer_public_key: bytes) -> bytes:
+    """Return the device certificate (DER) rebuilt from what the chip holds; raises CertificateError."""
+    compressed, stored_key = from_places(offer.device_definition, read)
     return rebuild(
         offer.device_definition,
         compressed=compressed,
         public_key=stored_key or chip.public_key,
         ca_public_key=signer_public_key,
         chip_serial=chip.serial_number,
+        stored=read_stored(offer.device_definition, read),
     )
 
 
-def rebuilt_signer(
-    read_slot: Callable[[int, int, int], bytes], offer: SignerOffer, cert_info: CertInfo, signer_public_key: bytes
-) -> bytes:
-    """Return the signer certificate (DER) rebuilt from the chip's slots; raises CertificateError."""
-    compressed, stored_key = from_slots(offer.signer_definition, read_slot)
+def rebuilt_signer(read: ReadPlace, offer: SignerOffer, cert_info: CertInfo, signer_public_key: bytes) -> bytes:
+    """Return the signer certificate (DER) rebuilt from what the chip holds; raises CertificateError."""
+    compressed, stored_key = from_places(offer.signer_definition, read)
     return rebuild(
         offer.signer_definition,
         compressed=compressed,

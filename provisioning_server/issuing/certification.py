@@ -200,7 +200,7 @@ class Certification:
             waits = asker_of(application.asked.station, application.asked.client)
             self._slow_signers.put(SigningJob(request, chip_serial, self._rules.group(request), waits))
             return None
-        prepared = prepare(quick, request.public_key, chip_serial, self._clock.now())
+        prepared = prepare(quick, request.public_key, chip_serial, self._clock.now(), request.unit)
         self._in_progress.begin(application)
         opened = functools.partial(self._to_sign.append, (application, prepared, quick))
         self._intend(application, prepared, quick, step, opened, lambda: None)

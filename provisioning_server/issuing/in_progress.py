@@ -8,7 +8,7 @@ from provisioning_server.guide_files.issued_entries import IssuedEntry
 from provisioning_server.issuing.report_rules import AcceptedReport, BatchReports
 from provisioning_server.issuing.requests import Administration, Application, ClientRequest, Delivery, Reply
 from provisioning_server.ledger.changes import Changes, Event, GivenChallenge, Intent
-from provisioning_server.ledger.store import Committed, Known, Ledger, TreeHead
+from provisioning_server.ledger.store import Committed, Known, Ledger, TreeHead, holder_of_unit
 from provisioning_server.records.signer_documents import SignerDocuments
 
 Written = Callable[[int, TreeHead], None]
@@ -29,6 +29,7 @@ class InProgress:
     def __init__(self) -> None:
         self._of_chip: dict[bytes, list[Application]] = {}
         self._chip_of: dict[bytes, bytes] = {}
+        self._chip_of_unit: dict[tuple[str, str], bytes] = {}
 
     def __contains__(self, chip_serial: bytes) -> bool:
         return chip_serial in self._of_chip
@@ -41,6 +42,8 @@ class InProgress:
         assert application.chip_serial not in self._of_chip
         self._of_chip[application.chip_serial] = [application]
         self._chip_of[application.request.public_key] = application.chip_serial
+        if application.request.unit:
+            self._chip_of_unit[_unit(application)] = application.chip_serial
 
     def wait(self, application: Application) -> None:
         """Add an application behind all others of its chip."""
@@ -56,11 +59,20 @@ class InProgress:
         first, *behind = self._of_chip.pop(application.chip_serial)
         assert first is application
         del self._chip_of[application.request.public_key]
+        self._chip_of_unit.pop(_unit(application), None)
         return behind
 
     def chip_of(self, public_key: bytes) -> bytes | None:
         """Return the chip that a key (X||Y) is being certified for."""
         return self._chip_of.get(public_key)
+
+    def chip_of_unit(self, product: str | None, unit: str) -> bytes | None:
+        """Return the chip that a unit's name is being certified for; `product` None: whatever the product is."""
+        return holder_of_unit(self._chip_of_unit, product, unit)
+
+
+def _unit(application: Application) -> tuple[str, str]:
+    return application.request.product, application.request.unit
 
 
 class Step:

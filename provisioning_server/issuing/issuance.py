@@ -25,10 +25,11 @@ class Prepared:
     time: datetime
 
 
-def prepare(signer: Signer, public_key: bytes, chip_serial: bytes, now: datetime) -> Prepared:
+def prepare(signer: Signer, public_key: bytes, chip_serial: bytes, now: datetime, unit: str = "") -> Prepared:
     """Build a certificate for a key (64 bytes X||Y) of a chip (9-byte serial number) at the moment `now` in UTC.
 
-    Raises CertificateError. The signer is not asked for anything.
+    `unit` is the unit's own name, if the signer's certificates have one. Raises CertificateError. The signer is not
+    asked for anything.
     """
     documents = signer.documents
     pending = PendingCertificate(
@@ -38,6 +39,7 @@ def prepare(signer: Signer, public_key: bytes, chip_serial: bytes, now: datetime
         signer_id=signer.signer_id,
         issue_date=documents.device.issue_date(now),
         chip_serial=chip_serial,
+        unit=unit,
     )
     return Prepared(pending, public_key, chip_serial, now.replace(microsecond=0))
 

@@ -20,6 +20,7 @@ from provisioning_server.issuing.in_progress import InProgress
 from provisioning_server.issuing.requests import ClientRequest, SignersRequest
 from provisioning_server.issuing.rollback_guard import LedgerGuard
 from provisioning_server.issuing.server_clock import ServerClock
+from provisioning_server.issuing.unit_rules import check_offered_unit, check_stored_unit, check_unit
 from provisioning_server.ledger.store import Known, Ledger, StoredCertificate
 from provisioning_server.log_names import by_text, device_text
 from provisioning_server.products.product import Product
@@ -69,6 +70,9 @@ class RequestRules:
         left = certificates_left(signers)
         if left == 0:
             return rejections.QUOTA_USED_UP
+        rejected = check_offered_unit(signers[0].documents.device, request, known, self._known_product(request))
+        if rejected is not None:
+            return rejected
         time = int(self._clock.now().timestamp())
         return replace(
             signers[0].documents.offer,
@@ -90,7 +94,7 @@ class RequestRules:
         if stored is not None:
             if self._is_to_be_replaced(stored, request):
                 return self._issuers(request, chip_serial, known, in_progress)
-            return stored
+            return check_stored_unit(request, stored) or stored
         refused = None if self._allow_rekey else _rejected_earlier(request, earlier)
         if request.existing_only:
             # A TFLXTLS learns before it replaces a key that a new one would get no certificate.
@@ -137,8 +141,13 @@ class RequestRules:
         signers = self._choose(request)
         if isinstance(signers, ErrorReply):
             return signers
-        rejected = check_public_key(request)
-        return rejected or self._rejected_key(request.public_key, chip_serial, known, in_progress) or signers
+        rejected = check_public_key(request) or self._rejected_key(request.public_key, chip_serial, known, in_progress)
+        definition, product = signers[0].documents.device, self._known_product(request)
+        return rejected or check_unit(definition, request, chip_serial, known, in_progress, product) or signers
+
+    def _known_product(self, request: SignersRequest) -> str | None:
+        """Return the product among whose chips a unit's name is unique; None: among all."""
+        return request.product if self._products.all else None
 
     def _rejected_key(self, key: bytes, chip_serial: bytes, known: Known, in_progress: InProgress) -> ErrorReply | None:
         """Reject a key that is used elsewhere: a key is made in its chip and never leaves it."""

@@ -47,7 +47,7 @@ class SigningJob:
 
     def prepare(self, signer: Signer, now: datetime) -> Prepared:
         """Build what a signer is to sign; raises CertificateError."""
-        return prepare(signer, self.request.public_key, self.chip_serial, now)
+        return prepare(signer, self.request.public_key, self.chip_serial, now, self.request.unit)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

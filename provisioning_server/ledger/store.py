@@ -111,8 +111,18 @@ class Known(Protocol):
     def chip_of(self, public_key: bytes) -> bytes | None:
         """Return the chip that a key (X||Y) was first certified for; None if it never was."""
 
-    def chip_of_unit(self, product: str, unit: str) -> bytes | None:
-        """Return the chip that has a certificate with a unit's name, which is not revoked; None if no chip has."""
+    def chip_of_unit(self, product: str | None, unit: str) -> bytes | None:
+        """Return the chip that has a certificate with a unit's name, which is not revoked; None if no chip has.
+
+        `product` None: whatever the product is.
+        """
+
+
+def holder_of_unit(chips: Mapping[tuple[str, str], bytes], product: str | None, unit: str) -> bytes | None:
+    """Return the chip of a product and a unit's name in a map, of any product if that is None."""
+    if product is not None:
+        return chips.get((product, unit))
+    return next((chip for (_, name), chip in chips.items() if name == unit), None)
 
 
 class Administered(Protocol):

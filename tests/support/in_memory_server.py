@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from atcaprov import AtcaProvError, CertInfo, Code, DataZoneWriter, Stage, StageStatus, TransportError, UserFunctions
-from atcaprov.certs.descriptions.description import default_description
+from atcaprov.certs.descriptions.description import CertificateDescription, default_description
 from atcaprov.certs.descriptions.template import device_definition, signer_definition
 from atcaprov.certs.issue import IssuedCertificate, issue
 from atcaprov.certs.keys import raw_public_key, raw_signature
@@ -39,12 +39,16 @@ SIGNER_ID = bytes.fromhex("0034")
 
 
 class MemoryCa:
-    """A root and one signer, with the default certificate descriptions; `private_key` is the slot of the device key."""
+    """A root and one signer, with the default certificate descriptions.
 
-    def __init__(self, *, private_key: int = 0) -> None:
+    `private_key` is the slot of the device key, `description` that of the device's certificate.
+    """
+
+    def __init__(self, *, private_key: int = 0, description: CertificateDescription | None = None) -> None:
         self.root_key = ec.generate_private_key(ec.SECP256R1())
         self.signer_key = ec.generate_private_key(ec.SECP256R1())
         signer, device, root = (default_description(role) for role in ("signer", "device", "root"))
+        device = description or device
         if private_key:
             assert device.slots is not None
             device = replace(device, slots=replace(device.slots, private_key=private_key))
@@ -104,7 +108,7 @@ class MemoryCa:
             device_chain_id=self.device_definition.chain_id,
         )
 
-    def certify(self, serial: bytes, public_key: bytes) -> CertificatesReply:
+    def certify(self, serial: bytes, public_key: bytes, unit: str = "") -> CertificatesReply:
         definition = self.device_definition
         device = issue(
             definition,
@@ -113,6 +117,7 @@ class MemoryCa:
             signer_id=SIGNER_ID,
             issue_date=definition.issue_date(datetime.now(UTC)),
             chip_serial=serial,
+            unit=unit,
             sign=lambda digest: _sign(self.signer_key, digest),
         )
         writes = (
@@ -152,7 +157,7 @@ class MemoryCa:
         if chip not in self.issued:
             if request.existing_only:
                 return ErrorReply(Code.NOT_ISSUED.value, "Nothing was issued for this chip and key.", False)
-            self.issued[chip] = self.certify(*chip)
+            self.issued[chip] = self.certify(*chip, request.unit)
         if not self.gives_challenges:
             return self.issued[chip]
         self.challenges.append(secrets.token_bytes(32))
@@ -179,6 +184,8 @@ class InMemory(UserFunctions):
         self.server_errors: list[tuple[str, str]] = []
         self.write: Callable[[DataZoneWriter], None] = lambda writer: None
         self.exchanges_done = 0
+        self.unit = ""
+        self.units_asked: list[bytes] = []
         self._receive_at_once = receive_at_once
         self._server = Connection(Role.SERVER)
         self._pending = b""
@@ -204,6 +211,10 @@ class InMemory(UserFunctions):
 
     def request_error(self, code: str, message: str) -> None:
         self.server_errors.append((code, message))
+
+    def unit_name(self, serial_number: bytes) -> str:
+        self.units_asked.append(serial_number)
+        return self.unit
 
     def write_data_zone(self, writer: DataZoneWriter) -> None:
         self.write(writer)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Final, Protocol
 
+from atcaprov.certs.rebuild import SlotContent
 from atcaprov.chip.commands import Status
 from atcaprov.chip.crc import crc16
 from atcaprov.chip.memory_map import BLOCK_SIZE, OTP_SIZE, SLOT_COUNT, SLOT_SIZES, key_config, slots_text
@@ -16,6 +17,8 @@ from atcaprov.device.device import Device
 from atcaprov.errors import Board, Code, DeviceError, ProvisioningError, UsageError
 
 _FRESH: Final = 0xFF
+_OTP: Final = -1
+"""Stands for the OTP zone among the numbers of slots."""
 _PRIVATE: Final = 0x0001
 
 
@@ -55,7 +58,6 @@ class DataZone:
         self._slots = [bytearray([_FRESH]) * size for size in SLOT_SIZES]
         self._otp = bytearray([_FRESH]) * OTP_SIZE
         self._written: set[tuple[int, int]] = set()
-        self._otp_written = 0
 
     def write(self, slot: int, offset: int, data: bytes) -> None:
         """Write `data` to a slot; `offset` is a multiple of 32, the rest of the last block becomes zero."""
@@ -64,15 +66,17 @@ class DataZone:
         for position in range(0, len(data), BLOCK_SIZE):
             self._write_block(slot, (offset + position) // BLOCK_SIZE, data[position : position + BLOCK_SIZE])
 
-    def write_otp(self, data: bytes) -> None:
-        """Write the OTP zone from its beginning; the rest of the last block becomes zero."""
-        if not data or len(data) > OTP_SIZE:
-            raise UsageError(f"The OTP zone takes 1 to {OTP_SIZE} bytes, not {len(data)}.")
+    def write_otp(self, data: bytes, offset: int = 0) -> None:
+        """Write the OTP zone; `offset` is a multiple of 32, the rest of the last block becomes zero."""
+        if not data or offset % BLOCK_SIZE or not 0 <= offset <= OTP_SIZE - len(data):
+            at = f" from byte {offset} on" if offset else ""
+            raise UsageError(f"The OTP zone takes 1 to {OTP_SIZE} bytes, not {len(data)}{at}.")
         for start in range(0, len(data), BLOCK_SIZE):
             padded = data[start : start + BLOCK_SIZE].ljust(BLOCK_SIZE, b"\0")
-            self._device.write_otp_block(start // BLOCK_SIZE, padded)
-            self._otp[start : start + BLOCK_SIZE] = padded
-            self._otp_written = max(self._otp_written, start + BLOCK_SIZE)
+            block = (offset + start) // BLOCK_SIZE
+            self._device.write_otp_block(block, padded)
+            self._otp[block * BLOCK_SIZE : (block + 1) * BLOCK_SIZE] = padded
+            self._written.add((_OTP, block))
 
     def _write_block(self, slot: int, block: int, data: bytes) -> None:
         padded = data.ljust(BLOCK_SIZE, b"\0")
@@ -84,7 +88,7 @@ class DataZone:
     def unwritten(self) -> list[str]:
         """Name the places where this run wrote nothing: `slot 5`, `slot 11 from byte 64`, `OTP`."""
         places = [(f"slot {slot}", self._written_bytes(slot), SLOT_SIZES[slot]) for slot in self._public()]
-        places.append(("OTP", self._otp_written, OTP_SIZE))
+        places.append(("OTP", self._written_bytes(_OTP), OTP_SIZE))
         return [f"{name} from byte {end}" if end else name for name, end, size in places if end < size]
 
     def lock(self, *, may_fill: bool) -> None:
@@ -179,9 +183,17 @@ def _other_crc() -> ProvisioningError:
 class DataZoneWriter:
     """What `write_data_zone` gets: the slots that can be written, without those of the certificates."""
 
-    def __init__(self, zone: SlotWriter, reserved: frozenset[int], serial_number: bytes) -> None:
+    def __init__(
+        self,
+        zone: SlotWriter,
+        reserved: frozenset[int],
+        serial_number: bytes,
+        unit: SlotContent | None = None,
+    ) -> None:
+        """`reserved` are the slots of the certificates, `unit` is the unit's name that the chip holds in a slot."""
         self._zone = zone
         self._reserved = reserved
+        self._unit = unit
         self.serial_number = serial_number
         """Serial number of the chip, 9 bytes, for data that differ from chip to chip."""
 
@@ -189,11 +201,25 @@ class DataZoneWriter:
         """Write to a data slot; `offset` is a multiple of 32 and the rest of the last block becomes zero.
 
         Raises:
-            ProvisioningError: the slot belongs to the certificates (code SLOT_NOT_ALLOWED).
+            ProvisioningError: the slot belongs to the certificates, or the unit's name is there (code
+                SLOT_NOT_ALLOWED).
             UsageError: the data do not fit the slot, or the slot holds a private key.
         """
         if slot in self._reserved:
             raise ProvisioningError(
                 f"Slot {slot} holds a certificate and may not be overwritten.", code=Code.SLOT_NOT_ALLOWED
             )
+        if self._overwrites_unit(slot, offset, len(data)):
+            raise ProvisioningError(
+                f"The unit's name is in slot {slot} from byte {offset} on and may not be overwritten.",
+                code=Code.SLOT_NOT_ALLOWED,
+            )
         self._zone.write(slot, offset, data)
+
+    def _overwrites_unit(self, slot: int, offset: int, size: int) -> bool:
+        """Tell whether a block that is written holds a part of the unit's name."""
+        if self._unit is None or slot != self._unit.slot:
+            return False
+        end, of_unit = offset + size, self._unit.offset + len(self._unit.data)
+        whole = -(-end // BLOCK_SIZE) * BLOCK_SIZE
+        return offset < -(-of_unit // BLOCK_SIZE) * BLOCK_SIZE and self._unit.offset < whole

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from atcaprov.certs.compressed_form import CompressedCertificate
-from atcaprov.certs.definitions.definition import CertificateDefinition
-from atcaprov.certs.rebuild import StoredData, from_slots, rebuild, stored_locations
+from atcaprov.certs.definitions.definition import CertificateDefinition, DeviceLocation, DeviceZone
+from atcaprov.certs.rebuild import ReadPlace, from_places, read_stored, rebuild
 from atcaprov.errors import Board, CertificateError, Code, ProvisioningError
 from atcaprov.inspection.certificates.found import FoundCertificate, FoundChain, StorageLayout, is_signed_by
 from atcaprov.inspection.snapshot import ChipSnapshot
-
-ReadSlot = Callable[[int, int, int], bytes]
-"""Returns bytes of a data slot: slot, offset, count."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +35,12 @@ class RebuiltPair:
     signer_public_key: bytes
 
 
-def rebuilt_pair(read: ReadSlot, issuer: IssuerDefinitions, *, public_key: bytes, chip_serial: bytes) -> RebuiltPair:
+def rebuilt_pair(read: ReadPlace, issuer: IssuerDefinitions, *, public_key: bytes, chip_serial: bytes) -> RebuiltPair:
     """Rebuild both certificates of a chip whose device key is `public_key`; raises CertificateError.
 
     The signer is the one whose key the chip holds, which may be another one of the same product.
     """
-    compressed, stored = from_slots(issuer.signer, read)
+    compressed, stored = from_places(issuer.signer, read)
     signer_key = stored or issuer.signer_public_key
     if signer_key is None:
         raise CertificateError(
@@ -55,27 +52,23 @@ def rebuilt_pair(read: ReadSlot, issuer: IssuerDefinitions, *, public_key: bytes
         compressed=compressed,
         public_key=signer_key,
         ca_public_key=issuer.root_public_key,
-        stored=_stored(issuer.signer, read),
+        stored=read_stored(issuer.signer, read),
     )
     device = _rebuilt_device(read, issuer.device, signer_key, public_key=public_key, chip_serial=chip_serial)
     return RebuiltPair(device, signer, signer_key)
 
 
-def _stored(definition: CertificateDefinition, read: ReadSlot) -> StoredData:
-    return {place: read(place.slot, place.offset, place.count) for place in stored_locations(definition)}
-
-
 def _rebuilt_device(
-    read: ReadSlot, definition: CertificateDefinition, signer_key: bytes, *, public_key: bytes, chip_serial: bytes
+    read: ReadPlace, definition: CertificateDefinition, signer_key: bytes, *, public_key: bytes, chip_serial: bytes
 ) -> bytes:
-    compressed, stored = from_slots(definition, read)
+    compressed, stored = from_places(definition, read)
     return rebuild(
         definition,
         compressed=compressed,
         public_key=stored or public_key,
         ca_public_key=signer_key,
         chip_serial=chip_serial,
-        stored={place: read(place.slot, place.offset, place.count) for place in stored_locations(definition)},
+        stored=read_stored(definition, read),
     )
 
 
@@ -149,12 +142,13 @@ def _parsed(content: bytes | None) -> CompressedCertificate | None:
         return None
 
 
-def _reader(chip: ChipSnapshot) -> ReadSlot:
-    def read(slot: int, offset: int, count: int) -> bytes:
-        content = chip.stored(slot, offset, count)
+def _reader(chip: ChipSnapshot) -> ReadPlace:
+    def read(location: DeviceLocation) -> bytes:
+        content = chip.place(location)
         if content is None:
+            what = f"Slot {location.slot}" if location.zone is DeviceZone.DATA else f"The {location.zone.name} zone"
             raise CertificateError(
-                f"Slot {slot}, which the certificate definition names, cannot be read.",
+                f"{what}, which the certificate definition names, cannot be read.",
                 advice="Use the definition with which the certificate was issued.",
                 code=Code.CERTIFICATE_MISMATCH,
             )

@@ -47,6 +47,7 @@ from provisioning_server.ledger.store import (
     SignerTally,
     StoredCertificate,
     TreeHead,
+    holder_of_unit,
 )
 from provisioning_server.ledger.summary import SignerSummary
 from provisioning_server.records.signer_documents import SignerDocuments
@@ -79,9 +80,9 @@ class KnownOfBatch:
         """Return the chip that a key (X||Y) was first certified for; None if it never was."""
         return self._chip_of.get(public_key)
 
-    def chip_of_unit(self, product: str, unit: str) -> bytes | None:
+    def chip_of_unit(self, product: str | None, unit: str) -> bytes | None:
         """Return the chip that has a certificate with a unit's name, which is not revoked; None if no chip has."""
-        return self._chip_of_unit.get((product, unit))
+        return holder_of_unit(self._chip_of_unit, product, unit)
 
 
 class SqlLedger:
