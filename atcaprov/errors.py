@@ -152,6 +152,7 @@ class Code(enum.StrEnum):
     KEY_HAS_OTHER_CHIP = "key-has-other-chip"
     UNIT_TAKEN = "unit-taken"
     CHIP_HAS_OTHER_UNIT = "chip-has-other-unit"
+    CERTIFICATE_REVOKED = "certificate-revoked"
     NOT_ISSUED = "not-issued"
     CHALLENGE_UNKNOWN = "challenge-unknown"
     REPORT_MISMATCH = "report-mismatch"

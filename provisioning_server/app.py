@@ -26,6 +26,7 @@ from provisioning_server.parts.context import ServerContext
 from provisioning_server.parts.endpoints import Endpoints
 from provisioning_server.parts.health_parts import health_parts
 from provisioning_server.parts.issuing_parts import issuing_parts
+from provisioning_server.parts.revocation_parts import RevocationParts
 from provisioning_server.parts.signer_parts import SignerParts, signer_parts
 from provisioning_server.passwords.automatic_unlock import require_all_ready
 from provisioning_server.passwords.console_prompt import PasswordPrompt
@@ -137,7 +138,8 @@ class ProvisioningServer:
         issuing = issuing_parts(context)
         signers = signer_parts(context, issuing.threads)
         health = health_parts(context, signers)
-        endpoints = Endpoints(context, issuing, signers, health)
+        revocation = RevocationParts(context, issuing)
+        endpoints = Endpoints(context, issuing, signers, health, revocation)
         try:
             self._log.info("Server starting...")
             await endpoints.start()
@@ -148,6 +150,7 @@ class ProvisioningServer:
                 health.ready_when(signers),
                 endpoints.signs_of_life(),
                 watch_signers(issuing.products, self._signers, self._log),
+                *revocation.watched(),
             )
             await self._until_stopped(signers, *watched)
             self._log.info("Server stopping...")

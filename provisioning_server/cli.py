@@ -22,7 +22,7 @@ from atcaprov.program.process_hardening import harden_process, lock_memory
 from atcaprov.terminal.console import open_console
 from atcaprov.web.address import WebAddress
 from provisioning_server.audit.log_key import LogChip
-from provisioning_server.commands.parameter_types import Duration, LedgerUrl, RateLimit
+from provisioning_server.commands.parameter_types import CommandLine, CrlValidity, Duration, LedgerUrl, RateLimit
 from provisioning_server.ledger.ledger_place import PostgresqlUrl
 from provisioning_server.operations.service_manager import service_manager
 from provisioning_server.orders.rate_limits import DEFAULT_RATE, DEFAULT_SERVER_RATE, RequestRates
@@ -46,9 +46,11 @@ LOG_FORMATS: Final = ("text", "json")
     cls=LazyGroup,
     modules={
         "audit": "provisioning_server.commands.audit.group",
+        "crl": "provisioning_server.commands.crl.group",
         "drain": "provisioning_server.commands.drain",
         "ledger": "provisioning_server.commands.ledger.group",
         "reload": "provisioning_server.commands.reload",
+        "revoke": "provisioning_server.commands.revoke",
         "status": "provisioning_server.commands.status",
         "web-link": "provisioning_server.commands.web_link",
     },
@@ -140,6 +142,18 @@ LOG_FORMATS: Final = ("text", "json")
     "--proof-within", metavar="DURATION", type=Duration(), show_default="no limit",
     help="Warn when the chip of a certificate has not proven its key so long after the issue, such as 24h.",
 )  # fmt: skip
+@click.option(
+    "--crl-validity", metavar="DURATION", type=CrlValidity(), default="7d",
+    help="How long a list of revoked certificates is valid; the next one is signed when a quarter of it is left.",
+)  # fmt: skip
+@click.option(
+    "--crl-from-quota", is_flag=True,
+    help="Let signer modules with a quota sign these lists by themselves. The log says how many signatures a year.",
+)  # fmt: skip
+@click.option(
+    "--on-revoked", metavar="COMMAND", type=CommandLine(), show_default="none",
+    help="Command that gets each revocation as a JSON object on its standard input, at least once.",
+)  # fmt: skip
 @click.option("--allow-rekey", is_flag=True, help="Issue again for a chip that has a certificate for another key.")
 @click.option(
     "--web", metavar="[HOST:]PORT",
@@ -178,6 +192,9 @@ def command(
     proof_within: timedelta | None,
     profiles: tuple[Path, ...],
     configs: tuple[Path, ...],
+    crl_validity: timedelta,
+    crl_from_quota: bool,
+    on_revoked: tuple[str, ...] | None,
     allow_rekey: bool,
     web: str | None,
     web_cert: Path | None,
@@ -206,6 +223,9 @@ def command(
         allow_rekey=allow_rekey,
         proof_within=proof_within,
         products=ProductFiles(profiles, configs),
+        crl_validity=crl_validity,
+        crl_from_quota=crl_from_quota,
+        on_revoked=on_revoked or (),
         passwords=tuple(password for source in sources for password in read_passwords(source)),
         credentials=credentials_folder(os.environ),
         modules=modules,

@@ -58,6 +58,11 @@ UNIT_MISSING: Final = _rejected(
 UNIT_UNEXPECTED: Final = _rejected(
     Code.UNIT_UNEXPECTED, "The certificates of this signer contain no unit's name, and the request has one.", False
 )
+CERTIFICATE_REVOKED: Final = _rejected(
+    Code.CERTIFICATE_REVOKED,
+    "The certificate of this chip was revoked, and it gets no other one. Set the board aside.",
+    False,
+)
 SIGNER_UNKNOWN: Final = _rejected(
     Code.SIGNER_UNKNOWN, "The server does not know this signer. Check the file given with --certinfo.", False
 )

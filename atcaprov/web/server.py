@@ -11,7 +11,7 @@ import contextlib
 import errno
 import logging
 import socket
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, Final
 
 import uvicorn
@@ -69,10 +69,14 @@ class WebServer:
         self._hosts = [name + end for name in self._names for end in _host_ends(self.scheme, port)]
         return f"{self.scheme}://{self._hosts[0]}"
 
-    def start(self, application: ASGIApp) -> None:
-        """Serve an application; `listen` was called before."""
+    def start(self, application: ASGIApp, public: Callable[[ASGIApp], ASGIApp] | None = None) -> None:
+        """Serve an application; `listen` was called before.
+
+        `public` returns what answers before the gate, for anyone and under any host name, and hands on the rest.
+        """
         assert self._listening is not None
-        self._server = _PartServer(self._config(Gate(application, self._hosts, self.scheme, self._log)))
+        gate = Gate(application, self._hosts, self.scheme, self._log)
+        self._server = _PartServer(self._config(gate if public is None else public(gate)))
         self._logging.attach()
         self._serving = self.watched(self._server.serve([self._listening]))
 
@@ -94,7 +98,7 @@ class WebServer:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._log.error(f"The web page stopped because of an internal error: {type(error).__name__}.")
 
-    def _config(self, app: Gate) -> uvicorn.Config:
+    def _config(self, app: ASGIApp) -> uvicorn.Config:
         context = self._tls
         return uvicorn.Config(
             app,

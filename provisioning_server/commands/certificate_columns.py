@@ -32,6 +32,7 @@ COLUMNS: Final = (
     "unit",
     "label",
     "request",
+    "revoked",
 )
 
 
@@ -65,6 +66,7 @@ def certificate_fields(stored: StoredCertificate) -> dict[str, Field]:
         origin.unit or None,
         origin.label or None,
         origin.request_id.hex() or None,
+        None if stored.revoked is None else time_text(stored.revoked),
     )
     return dict(zip(COLUMNS, values, strict=True))
 
@@ -73,12 +75,13 @@ def certificate_line(stored: StoredCertificate) -> str:
     """Return the fields that tell certificates apart, as one line for people."""
     record = stored.record
     proof = "unproven" if stored.proven is None else "proven"
+    state = proof if stored.revoked is None else "revoked"
     return "  ".join(
         (
             time_text(record.time),
             record.chip_serial.hex().upper(),
             record.certificate_serial.hex().upper(),
-            f"{proof:8}",
+            f"{state:8}",
             f"{stored.fate or '-':9}",
             record.origin.station or record.client or "-",
             record.signer_name,

@@ -26,6 +26,7 @@ _OPTIONS: Final[tuple[_Decorator, ...]] = (
     click.option(
         "--proven/--unproven", default=None, help="Only those whose chip has proven its key, or only the others."
     ),
+    click.option("--revoked/--not-revoked", default=None, help="Only those that were revoked, or only the others."),
 )
 
 
@@ -42,6 +43,7 @@ def filter_options(function: Callable[..., Any]) -> Callable[..., Any]:
         until: datetime | None,
         serial: bytes | None,
         proven: bool | None,
+        revoked: bool | None,
         **options: Any,
     ) -> Any:
         if since is not None and until is not None and until <= since:
@@ -54,6 +56,7 @@ def filter_options(function: Callable[..., Any]) -> Callable[..., Any]:
             since=since,
             until=until,
             proven=proven,
+            revoked=revoked,
         )
         return function(*arguments, wanted=wanted, **options)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ import click
 from atcaprov.errors import UsageError
 from provisioning_server.ledger.ledger_place import PostgresqlUrl
 from provisioning_server.orders.rates import Rate
+from provisioning_server.revocation.schedule import LONGEST_VALIDITY, SHORTEST_VALIDITY
 
 _SERIAL: Final = re.compile("(?:[0-9A-Fa-f]{2}){1,20}")
 """RFC 5280, 4.1.2.2: at most 20 bytes."""
@@ -78,6 +80,35 @@ class RateLimit(click.ParamType[Rate | None]):
             return Rate.parse(str(value))
         except UsageError as error:
             self.fail(str(error), param, ctx)
+
+
+class CrlValidity(Duration):
+    """How long a list of revoked certificates is valid."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        """Return the duration, an hour to ten years."""
+        duration = super().convert(value, param, ctx)
+        if not SHORTEST_VALIDITY <= duration <= LONGEST_VALIDITY:
+            self.fail(f"'{value}' is not a duration from 1h to {LONGEST_VALIDITY.days}d.", param, ctx)
+        return duration
+
+
+class CommandLine(click.ParamType[tuple[str, ...]]):
+    """A program with its arguments, in one text with the quotes of a shell; no shell runs it."""
+
+    name = "command"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        """Return its words."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            words = tuple(shlex.split(str(value)))
+        except ValueError:
+            words = ()
+        if not words or "\0" in str(value):
+            self.fail(f"'{value}' is not a command with its arguments.", param, ctx)
+        return words
 
 
 class LedgerUrl(click.ParamType[PostgresqlUrl]):

@@ -12,8 +12,9 @@ from atcaprov.errors import UsageError
 from provisioning_server.issuing.requests import AdministrationOutcome
 from provisioning_server.ledger.actions import Action, ActionPlace
 from provisioning_server.ledger.administer import Decide
+from provisioning_server.revocation import revoke as revocation
 
-ACTIONS: Final[dict[str, Action]] = {}
+ACTIONS: Final[dict[str, Action]] = {revocation.REVOKE: revocation.revoke}
 """Every action; the command line and the server find them here."""
 BY: Final = "by"
 """The argument that says who wants the action; each has it."""

@@ -26,6 +26,7 @@ from provisioning_server.log_names import by_text, device_text
 from provisioning_server.products.product import Product
 from provisioning_server.products.served_products import ServedProducts
 from provisioning_server.rejections import moment
+from provisioning_server.revocation.reasons import Reason
 from provisioning_server.signers.registry import SignerRegistry
 from provisioning_server.signers.signer import Signer
 
@@ -64,6 +65,8 @@ class RequestRules:
             return rejections.DISK_FULL
         if request.chip_serial and request.chip_serial[_UNIQUE] in _NONE:
             return rejections.NO_SERIAL
+        if _is_revoked(self._counting(known.of_chip(request.chip_serial))):
+            return rejections.CERTIFICATE_REVOKED
         signers = self._choose(request)
         if isinstance(signers, ErrorReply):
             return signers
@@ -83,14 +86,17 @@ class RequestRules:
 
     def _refuses_new_key(self, chip_serial: bytes, known: Known) -> bool:
         """Tell whether a chip (9 bytes; empty: none) has a certificate, so that no other key of it gets one."""
-        return bool(chip_serial) and not self._allow_rekey and bool(known.of_chip(chip_serial))
+        return bool(chip_serial) and not self._allow_rekey and bool(self._counting(known.of_chip(chip_serial)))
 
     def decide(
         self, request: CertificatesRequest, chip_serial: bytes, known: Known, in_progress: InProgress
     ) -> ErrorReply | StoredCertificate | list[Signer]:
         """Return the rejection, the certificate to send again, or the signers that may issue, the best one first."""
-        earlier = known.of_chip(chip_serial)
-        stored = next((each for each in reversed(earlier) if self._is_for(each, request)), None)
+        earlier = self._counting(known.of_chip(chip_serial))
+        if _is_revoked(earlier):
+            return rejections.CERTIFICATE_REVOKED
+        valid = (each for each in reversed(earlier) if each.revoked is None)
+        stored = next((each for each in valid if self._is_for(each, request)), None)
         if stored is not None:
             if self._is_to_be_replaced(stored, request):
                 return self._issuers(request, chip_serial, known, in_progress)
@@ -102,6 +108,16 @@ class RequestRules:
         if refused is not None:
             return refused
         return self._issuers(request, chip_serial, known, in_progress)
+
+    def _counting(self, earlier: Sequence[StoredCertificate]) -> Sequence[StoredCertificate]:
+        """Return the certificates of a chip that count: those that were revoked as superseded make room for another."""
+        if all(each.revoked is None for each in earlier):
+            return earlier
+        return [each for each in earlier if each.revoked is None or not self._is_superseded(each)]
+
+    def _is_superseded(self, stored: StoredCertificate) -> bool:
+        revoked = self._ledger.administered.revocation(stored.index)
+        return revoked is not None and revoked.reason == Reason.SUPERSEDED
 
     def group(self, request: SignersRequest) -> bytes | None:
         """Return the group (32 bytes) of the signer that a request names, if any signer of the group will do."""
@@ -187,6 +203,11 @@ class RequestRules:
         if not isinstance(product, Product) or not product.name:
             return asked
         return replace(asked, request=replace(request, product=product.name))
+
+
+def _is_revoked(earlier: Sequence[StoredCertificate]) -> bool:
+    """Return whether the newest certificate of a chip was taken back."""
+    return bool(earlier) and earlier[-1].revoked is not None
 
 
 def certificates_left(signers: Sequence[Signer]) -> int | None:

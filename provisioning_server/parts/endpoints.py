@@ -6,6 +6,7 @@ import asyncio
 import functools
 import time
 from collections.abc import Callable, Collection
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from atcaprov.errors import Code, UsageError
@@ -20,8 +21,10 @@ from provisioning_server.orders.rate_limits import RateLimits
 from provisioning_server.parts.context import ServerContext
 from provisioning_server.parts.health_parts import HealthParts
 from provisioning_server.parts.issuing_parts import IssuingParts
+from provisioning_server.parts.revocation_parts import RevocationParts
 from provisioning_server.parts.signer_parts import SignerParts
 from provisioning_server.parts.station_parts import admission
+from provisioning_server.revocation.published_crls import PublishedCrls
 from provisioning_server.server_status import ServerStatus, StatusSources
 from provisioning_server.transport.listener import Listener
 
@@ -29,6 +32,8 @@ REFUSED_SECONDS: Final = 2.0
 """For clients to read that their request is refused, when the time of a drain is over."""
 
 if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
     from provisioning_server.web.acts import RunCommand
     from provisioning_server.web.page import WebPage
 
@@ -37,12 +42,19 @@ class Endpoints:
     """Builds them, on the running loop; raises UsageError when the page is wanted and cannot be made."""
 
     def __init__(
-        self, context: ServerContext, issuing: IssuingParts, signers: SignerParts, health: HealthParts
+        self,
+        context: ServerContext,
+        issuing: IssuingParts,
+        signers: SignerParts,
+        health: HealthParts,
+        revocation: RevocationParts,
     ) -> None:
         self._context = context
         self._issuing = issuing
         self._health = health
         self._page = _web_page(context, signers, health, self._run, lambda: self._listener.stations)
+        if self._page is not None:
+            self._page.add_public(functools.partial(_with_crls, revocation.published, context.now))
         self._rates = RateLimits(context.settings.rates, time.monotonic, context.log)
         self._listener = Listener(
             context.settings.limits, self._rates, issuing.worker.submit, context.log, admission(context)
@@ -58,6 +70,7 @@ class Endpoints:
         self.administrator = Administrator(context.folder.path, context.now, issuing.worker.administer)
         for name, action in ACTIONS.items():
             self._control.handle(name, functools.partial(self.administrator.run, action))
+        revocation.handle_commands(self._control)
         self._control.handle("web-link", self._web_link)
 
     async def _run(self, command: str, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -125,3 +138,10 @@ def _web_page(
     opened = functools.partial(open_for_reading, place.ledger, check=False)
     unlock_service = signers.lifecycle.unlock_service
     return WebPage(address, health.overview, unlock_service, health.health, log, links, opened, data, run, connected)
+
+
+def _with_crls(published: PublishedCrls, now: Callable[[], datetime], application: ASGIApp) -> ASGIApp:
+    """Return what gives lists of revoked certificates to anyone, and hands on the rest to the page."""
+    from provisioning_server.web.crl_route import CrlRoute  # a server without the page needs no packages for it
+
+    return CrlRoute(application, published, now)

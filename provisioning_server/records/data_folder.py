@@ -58,13 +58,18 @@ class DataFolder:
         """Return the folder of the module pins; it may not exist yet."""
         return self.path / "modules"
 
+    @property
+    def crls(self) -> Path:
+        """Return the folder of the lists of revoked certificates; it may not exist yet."""
+        return self.path / "crls"
+
     def signing_log(self) -> Path:
         """Return the path of the signing log of this start, which does not exist yet."""
         return self._new("signing", "tsv")
 
     def open_to_all(self) -> list[Path]:
         """Return the folders in which every user of this computer may remove or replace records."""
-        folders = (self.path, self.logs, self.certs, self.signers, self.modules)
+        folders = (self.path, self.logs, self.certs, self.signers, self.modules, self.crls)
         return [folder for folder in folders if (found := status(folder)) and found.st_mode & stat.S_IWOTH]
 
     @contextlib.contextmanager

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from starlette.types import ASGIApp
+
 from atcaprov.bounded_reading import shown
 from atcaprov.errors import UsageError
 from atcaprov.log import Log
@@ -80,9 +82,14 @@ class WebPage:
         self._alarms.add(lambda: health_alarms(health.look()))
         add_alarms(self._alarms, self._live, self._figures)
         self._server = WebServer(address, log)
+        self._public: Callable[[ASGIApp], ASGIApp] | None = None
         self._looking: asyncio.Task[None] | None = None
         self._standing_code = ""
         self._url = ""
+
+    def add_public(self, public: Callable[[ASGIApp], ASGIApp]) -> None:
+        """Let something answer before the page, to anyone; before `start`."""
+        self._public = public
 
     async def start(self) -> str:
         """Listen; return the page's address, such as `http://127.0.0.1:8080`.
@@ -97,7 +104,7 @@ class WebPage:
             self._connected, self._data, self._unlock_service, self._health, self._logins, self._log, self._logged_in,
             cookie_name=self._server.cookie_name, tls=self._address.tls,
         )  # fmt: skip
-        self._server.start(Pages(parts).application())
+        self._server.start(Pages(parts).application(), self._public)
         self._looking = self._server.watched(look(self._live, self._figures))
         self._say_link()
         warning = date_warning(self._address, _now())

@@ -202,11 +202,11 @@ class SqlLedger:
     def unproven(self, before: datetime, start: int, count: int) -> Sequence[StoredCertificate]:
         """Return at most `count` certificates issued before a moment and not proven, from a log index on, oldest first.
 
-        Records from before challenges were given are left out: no one can prove them.
+        Records from before challenges were given are left out: no one can prove them; revoked ones, too.
         """
-        where = "c.proven IS NULL AND c.challenged = 1 AND c.idx >= ? AND c.time < ? ORDER BY c.idx LIMIT ?"
+        where = "c.proven IS NULL AND c.challenged = 1 AND c.idx >= ? AND c.time < ? AND c.revoked IS NULL"
         with self._reading() as connection:
-            rows = connection.rows(f"{CERTIFICATE}{where}", (start, seconds(before), count))
+            rows = connection.rows(f"{CERTIFICATE}{where} ORDER BY c.idx LIMIT ?", (start, seconds(before), count))
             return [stored_certificate(row) for row in rows]
 
     def find(

@@ -125,6 +125,7 @@ def test_every_field_is_exported(run_ledger: RunLedger) -> None:
         "unit": "0004A3FFFE0B2C11",
         "label": 'Gerät "7"',
         "request": bytes(range(16)).hex(),
+        "revoked": None,
     }
     assert tuple(row) == COLUMNS
 
