@@ -15,7 +15,7 @@ from atcaprov.diagnosis.finding import DiagnosticFinding, Weight
 from atcaprov.inspection.certificates.defined import IssuerDefinitions
 from atcaprov.inspection.snapshot import ChipSnapshot
 from atcaprov.provisioning.profile import Profile
-from atcaprov.wire.server_place import ServerPlace
+from atcaprov.provisioning.server_access import ServerAccess
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,8 @@ class Subject:
     """What is examined, as the user named it; what is None was not named."""
 
     url: str | None = None
-    server: ServerPlace | None = None
+    access: ServerAccess | None = None
+    """The servers, and the station that asks them."""
     cert_info: CertInfo | None = None
     profile: Profile | None = None
     """The product, if the chip has to be one; else any configuration is right."""

@@ -8,12 +8,13 @@ from typing import Final
 from atcaprov.certs.cert_info import CertInfo
 from atcaprov.certs.dates import require_possible_clock
 from atcaprov.diagnosis.examination import Examination, NotChecked, StepBlockedError, StepLeftOutError
-from atcaprov.diagnosis.finding import FindingCode, Weight, finding, of_error
-from atcaprov.errors import AtcaProvError, ProtocolError, ServerRejected
+from atcaprov.diagnosis.finding import DiagnosticFinding, FindingCode, Weight, finding, of_error
+from atcaprov.errors import AtcaProvError, Code, ProtocolError, ServerRejected
 from atcaprov.inspection.certificates.defined import IssuerDefinitions
 from atcaprov.provisioning.checks import CheckFinding, Outcome, chip_checks, findings
 from atcaprov.provisioning.preflight import Preflight
 from atcaprov.provisioning.profile import Profile
+from atcaprov.provisioning.server_access import ServerAccess
 from atcaprov.provisioning.server_exchange import ask
 from atcaprov.provisioning.station_checks import STATION_CHECKS, Check
 from atcaprov.provisioning.tcp_client import TcpClient
@@ -24,14 +25,16 @@ _NOBODYS_KEY: Final = bytes.fromhex(
     "4FE342E2FE1A7F9B8EE7EB4A7C0F9E162BCE33576B315ECECBB6406837BF51F5"
 )
 """The base point of P-256 (SEC 2, 2.4.2), X||Y: the public key of the private key 1, which no signer has."""
+_NOT_ADMITTED: Final = frozenset({Code.TLS_REQUIRED, Code.STATION_UNKNOWN, Code.STATION_REMOVED, Code.STATION_EXPIRED})
+"""Refusals of whoever asks, whatever is asked for."""
 _OF_OTHER_STEPS: Final = frozenset({"part", "configuration"})
 
 
 class ExaminingClient(TcpClient):
     """Asks the server, and keeps what the checks warn of."""
 
-    def __init__(self, host: str, port: int) -> None:
-        super().__init__(host, port)
+    def __init__(self, access: ServerAccess) -> None:
+        super().__init__(servers=access.servers, station=access.station)
         self.warnings: list[AtcaProvError] = []
 
     def warning(self, warning: AtcaProvError) -> None:
@@ -47,21 +50,40 @@ def check_clock(examination: Examination) -> None:
 
 
 def check_server(examination: Examination) -> None:
-    """Connect, and see from its answer to one harmless request that it is a Provisioning Server."""
+    """Connect to each server, and see from its answer to one harmless request that it is a Provisioning Server."""
     client = _client(examination)
+    failed = []
+    try:
+        for server in client.servers:
+            client.use_server(server)
+            found = _asked(examination, client)
+            if found is None:
+                station = f", for the station {client.station}" if client.station else ""
+                examination.good.append(f"A Provisioning Server answers at {server}{station}.")
+            else:
+                failed.append(found)
+    finally:
+        client.close()
+    if len(failed) == len(client.servers):
+        examination.findings += failed[1:]
+        raise StepBlockedError(failed[0])
+    examination.findings += failed
+
+
+def _asked(examination: Examination, client: ExaminingClient) -> DiagnosticFinding | None:
+    """Ask the server in use; return what is wrong with it."""
     cert_info = examination.subject.cert_info
     key = _NOBODYS_KEY if cert_info is None else cert_info.signer_public_key
     try:
         client.connect()
         ask(client, SignerRequest(key), SignerReply)
-    except ServerRejected:
-        pass  # a refusal is an answer, too: the next step judges it
+    except ServerRejected as error:
+        return of_error(error) if error.code in _NOT_ADMITTED else None  # the next step judges any other refusal
     except ProtocolError as error:
-        address = {"host": client.host, "port": client.port}
-        raise StepBlockedError(finding(FindingCode.NOT_A_SERVER, reason=error.what, **address)) from error
-    finally:
-        client.close()
-    examination.good.append(f"A Provisioning Server answers at {client.host}:{client.port}.")
+        return finding(FindingCode.NOT_A_SERVER, reason=error.what, host=client.host, port=client.port)
+    except AtcaProvError as error:
+        return of_error(error)
+    return None
 
 
 def check_signer(examination: Examination) -> None:
@@ -108,7 +130,7 @@ def _add(examination: Examination, result: CheckFinding, passed: set[str]) -> No
 
 
 def _client(examination: Examination) -> ExaminingClient:
-    server = examination.subject.server
-    if server is None:
-        raise StepLeftOutError("no server was named: give --host and --port, or --certinfo FILE")
-    return ExaminingClient(server.host, server.port)
+    access = examination.subject.access
+    if access is None:
+        raise StepLeftOutError("no server was named: give --server HOST, or --certinfo FILE")
+    return ExaminingClient(access)

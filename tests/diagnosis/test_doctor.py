@@ -38,7 +38,7 @@ def test_every_finding_is_provoked() -> None:
 
 def test_steps_left_out_tell_the_first_reason_in_words(bench: Bench) -> None:
     no_bus = {step["step"]: step["reason"] for step in examined("--device", "i2c://7/0x60")["not_checked"]}
-    no_server = "no server was named: give --host and --port, or --certinfo FILE"
+    no_server = "no server was named: give --server HOST, or --certinfo FILE"
     chip_steps = ("transfers", "part", "supply", "configuration", "certificates")
     assert no_bus == {**dict.fromkeys(chip_steps, "no chip can be reached"), "server": no_server, "signer": no_server}
     no_device = {step["step"]: step["reason"] for step in examined()["not_checked"]}

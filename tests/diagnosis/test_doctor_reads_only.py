@@ -17,7 +17,7 @@ from atcaprov.diagnosis.examination import Subject
 from atcaprov.emulator.images import image_names, load_image
 from atcaprov.emulator.random_source import SeededRandom
 from atcaprov.emulator.state_file import StateFile
-from atcaprov.wire.server_place import ServerPlace
+from atcaprov.provisioning.server_access import ServerAccess
 from tests.diagnosis.cases import answering as answering_server
 from tests.support.scripted_hal import ScriptedHal
 
@@ -83,7 +83,7 @@ def test_garbage_at_any_command_gives_findings_and_no_traceback(number: int, gar
 @given(st.one_of(st.binary(max_size=300), st.binary(max_size=300).map(lambda body: b"AP" + body)))
 def test_garbage_from_a_server_gives_a_finding_and_no_traceback(garbage: bytes) -> None:
     with answering_server(garbage) as port:
-        examination = examine(Subject("emulator:", ServerPlace("127.0.0.1", port)))
+        examination = examine(Subject("emulator:", ServerAccess((f"127.0.0.1:{port}",))))
     found = {finding.code for finding in examination.findings} - {"config-open"}
     assert found <= {"not-a-server", "server-dropped"}
     assert found

@@ -40,7 +40,7 @@ STATEMENTS: Final = frozenset(
         "emulator:{self.folder / f'chip{number}.json'}",
         "emulator:{rest}",
         "no cert info file was given: --certinfo FILE",
-        "no server was named (give --host and --port, or --certinfo FILE)",
+        "no server was named (give --server HOST, or --certinfo FILE)",
     }
 )
 """Parts of sentences, which name what was given or can be given, and URLs that are made."""

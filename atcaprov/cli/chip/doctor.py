@@ -20,6 +20,7 @@ from atcaprov.diagnosis.examination import Examination, Subject
 from atcaprov.diagnosis.finding import DiagnosticFinding
 from atcaprov.program.console_text import say
 from atcaprov.provisioning.profile import DeliveredPart, Profile
+from atcaprov.provisioning.server_access import ServerAccess
 from atcaprov.provisioning.tcp_client import DEFAULT_HOST, DEFAULT_PORT
 from atcaprov.wire.server_place import ServerPlace
 
@@ -41,6 +42,20 @@ _PROBLEM: Final = 1
 )
 @click.option("--host", metavar="NAME/IP", help=f"Provisioning Server.  [default with --certinfo: {DEFAULT_HOST}]")
 @click.option("--port", metavar="NUM", type=click.IntRange(1, 65535), help=f"Its port.  [default: {DEFAULT_PORT}]")
+@click.option(
+    "--server",
+    "servers",
+    metavar="HOST[:PORT]",
+    multiple=True,
+    help="Provisioning Server, instead of --host and --port; repeat it for several.",
+)
+@click.option(
+    "--station",
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of this computer's enrolment as a station, as for provisioning-client.",
+)
+@click.option("--plain-network", is_flag=True, help="Ask servers on other computers without TLS.")
 @json_option
 @trace_option
 def command(
@@ -50,6 +65,9 @@ def command(
     part: str,
     host: str | None,
     port: int | None,
+    servers: tuple[str, ...],
+    station: Path | None,
+    plain_network: bool,
     as_json: bool,
     trace: Path | None,
 ) -> int:
@@ -58,10 +76,12 @@ def command(
     The chip is not changed. Exit codes: 0 nothing has to be done, 1 a problem was found, 2 wrong usage or file.
     """
     cert_info = None if certinfo is None else CertInfo.parse(read_text(certinfo))
-    server = None
-    if host is not None or port is not None or cert_info is not None:
-        server = ServerPlace(host or DEFAULT_HOST, port or DEFAULT_PORT)
-    examination = examine(Subject(device, server, cert_info, _profile(config, part, cert_info), trace))
+    access = None
+    if host is not None or port is not None:
+        servers = servers or (str(ServerPlace(host or DEFAULT_HOST, port or DEFAULT_PORT)),)
+    if servers or station is not None or cert_info is not None:
+        access = ServerAccess.by(servers, station, plain_network=plain_network)
+    examination = examine(Subject(device, access, cert_info, _profile(config, part, cert_info), trace))
     if as_json:
         say_json(_object(examination))
     else:

@@ -20,8 +20,11 @@ from atcaprov.certs.x509_layout import authority_layout, certificate_layout
 from atcaprov.errors import Code, UsageError
 from atcaprov.inspection.certificates.defined import IssuerDefinitions
 from atcaprov.provisioning.server_exchange import ask
+from atcaprov.provisioning.station_identity import default_station_folder, is_enrolled
 from atcaprov.provisioning.tcp_client import DEFAULT_HOST, DEFAULT_PORT, TcpClient
+from atcaprov.web.address import is_loopback
 from atcaprov.wire.messages import SignerReply, SignerRequest
+from atcaprov.wire.server_place import ServerPlace
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _FILE: Final = click.Path(dir_okay=False, path_type=Path)
@@ -192,7 +195,10 @@ def _read_definition(path: Path) -> CertificateDefinition:
 
 
 def _asked(host: str, port: int, cert_info: CertInfo) -> tuple[CertificateDefinition, CertificateDefinition]:
-    with closing(TcpClient(host, port)) as client:
+    """Ask a server; one on another computer is asked over TLS if this computer is enrolled as a station."""
+    place = ServerPlace(host, port)
+    station = None if is_loopback(host) or not is_enrolled(default_station_folder()) else default_station_folder()
+    with closing(TcpClient(servers=[str(place)], station=station)) as client:
         reply = ask(client, SignerRequest(cert_info.signer_public_key, any_of_group=True), SignerReply)
     return (
         CertificateDefinition.from_bytes(reply.device_definition),
