@@ -28,6 +28,7 @@ from provisioning_client.board_source import BoardList, BoardSource
 from provisioning_client.console_output import ConsoleOutput
 from provisioning_client.devices_command import devices as devices_command
 from provisioning_client.disk_room import DiskRoom
+from provisioning_client.enrolment_command import enrol_command
 from provisioning_client.json_output import JsonOutput
 from provisioning_client.operator_input import KeyboardOperator, NoOperator, Operator
 from provisioning_client.options import BLANK_CHIP, RunOptions, dry_run_option, run_options
@@ -167,6 +168,7 @@ def _write(text: str) -> None:
 
 
 command.add_command(devices_command)
+command.add_command(enrol_command)
 command.add_command(plan_command)
 
 

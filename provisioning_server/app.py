@@ -36,6 +36,7 @@ from provisioning_server.records.data_folder import DataFolder
 from provisioning_server.settings import Settings
 from provisioning_server.signers.registry import SignerRegistry
 from provisioning_server.startup_checks import permission_warnings
+from provisioning_server.stations.admission import Admission
 from provisioning_server.stored_records import guide_files_writer, open_or_import
 from provisioning_server.watched_ledger import LedgerWatch, watch_ledger
 
@@ -133,7 +134,7 @@ class ProvisioningServer:
         asyncio.get_running_loop().set_exception_handler(self._log_fault)
         context = ServerContext(
             self._settings, self._folder, self._log, self._console, _now, self._manager, self._reload, self._drain,
-            self._signers, ledger, watch, writer, clock, self._fail,
+            self._signers, ledger, watch, writer, clock, self._fail, Admission(_now),
         )  # fmt: skip
         issuing = issuing_parts(context)
         signers = signer_parts(context, issuing.threads)
@@ -149,6 +150,7 @@ class ProvisioningServer:
                 health.deadline.watch(),
                 health.ready_when(signers),
                 endpoints.signs_of_life(),
+                endpoints.follow_stations(),
                 watch_signers(issuing.products, self._signers, self._log),
                 *revocation.watched(),
             )

@@ -49,6 +49,7 @@ LOG_FORMATS: Final = ("text", "json")
         "crl": "provisioning_server.commands.crl.group",
         "drain": "provisioning_server.commands.drain",
         "ledger": "provisioning_server.commands.ledger.group",
+        "station": "provisioning_server.commands.station.group",
         "reload": "provisioning_server.commands.reload",
         "revoke": "provisioning_server.commands.revoke",
         "status": "provisioning_server.commands.status",

@@ -187,6 +187,12 @@ def station_removed(name: str) -> ErrorReply:
     return _rejected(Code.STATION_REMOVED, f"The station {name} was removed. Call the supervisor.", False)
 
 
+def station_replaced(name: str) -> ErrorReply:
+    """Return a rejection of a certificate that newer ones of its station have replaced."""
+    text = f"The station {name} has renewed this certificate twice since. Ask the supervisor for an enrolment token."
+    return _rejected(Code.STATION_EXPIRED, text, False)
+
+
 def station_expired(name: str, begins: datetime, ends: datetime, now: datetime) -> ErrorReply:
     """Return a rejection of a station whose certificate has ended, or has not begun by the server's clock."""
     dates = f"is valid from {moment(begins)} to {moment(ends)}, and the server's clock says {moment(now)}"

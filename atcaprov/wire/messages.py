@@ -368,8 +368,9 @@ class ReportReply(Message):
 class EnrolRequest(Message):
     """A station asks for its own certificate, over TLS.
 
-    `certification_request` is PKCS#10 (DER) over the key that the station made. `token` is the secret of its
-    invitation; empty if the connection shows a certificate of the station, which is to be renewed.
+    `certification_request` is PKCS#10 (DER) over the key that the station made; empty to ask for the certificate of the
+    station CA alone, before the secret is sent. `token` is the secret of its invitation; empty if the connection shows
+    a certificate of the station, which is to be renewed.
     """
 
     TYPE: ClassVar = MessageType.ENROL_REQUEST
@@ -377,32 +378,32 @@ class EnrolRequest(Message):
     BODY_MAX: ClassVar = ENROL_REQUEST_BODY_MAX
     FIELDS: ClassVar = (
         Field(1, "token", Octets(TOKEN_SIZE, TOKEN_SIZE), optional=True),
-        Field(2, "certification_request", Octets(1, CERTIFICATION_REQUEST_SIZE_MAX)),
+        Field(2, "certification_request", Octets(1, CERTIFICATION_REQUEST_SIZE_MAX), optional=True),
         Field(3, "request_number", Number(REQUEST_NUMBER_MAX), optional=True),
     )
 
-    certification_request: bytes
+    certification_request: bytes = b""
     token: bytes = dataclass_field(default=b"", repr=False)
     request_number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class EnrolReply(Message):
-    """The certificate of a station, that of the station CA (DER both), and the name of the station."""
+    """The certificate of the station CA (DER); of a station that asked, its certificate (DER) and its name."""
 
     TYPE: ClassVar = MessageType.ENROL_REPLY
     TITLE: ClassVar = "enrol reply"
     BODY_MAX: ClassVar = ENROL_REPLY_BODY_MAX
     FIELDS: ClassVar = (
-        Field(1, "certificate", Octets(1, CERTIFICATE_SIZE_MAX)),
+        Field(1, "certificate", Octets(1, CERTIFICATE_SIZE_MAX), optional=True),
         Field(2, "ca_certificate", Octets(1, CERTIFICATE_SIZE_MAX)),
         Field(3, "request_number", Number(REQUEST_NUMBER_MAX), optional=True),
-        Field(4, "station", Words(NAME_SIZE_MAX)),
+        Field(4, "station", Words(NAME_SIZE_MAX), optional=True),
     )
 
-    certificate: bytes
     ca_certificate: bytes
-    station: str
+    certificate: bytes = b""
+    station: str = ""
     request_number: int = 0
 
 

@@ -13,8 +13,14 @@ from provisioning_server.issuing.requests import AdministrationOutcome
 from provisioning_server.ledger.actions import Action, ActionPlace
 from provisioning_server.ledger.administer import Decide
 from provisioning_server.revocation import revoke as revocation
+from provisioning_server.stations import actions as stations
 
-ACTIONS: Final[dict[str, Action]] = {revocation.REVOKE: revocation.revoke}
+ACTIONS: Final[dict[str, Action]] = {
+    revocation.REVOKE: revocation.revoke,
+    stations.ADD: stations.add_station,
+    stations.REMOVE: stations.remove_station,
+    stations.RENEW: stations.renew_station,
+}
 """Every action; the command line and the server find them here."""
 BY: Final = "by"
 """The argument that says who wants the action; each has it."""

@@ -44,6 +44,8 @@ from provisioning_server.issuing.requests import (
 from provisioning_server.issuing.rollback_guard import LedgerGuard, Unguarded
 from provisioning_server.issuing.server_clock import ServerClock
 from provisioning_server.issuing.signing_queue import CrlJob, SignerEvent, SignerReady, SigningBegins, SlowSigners
+from provisioning_server.issuing.station_table import StationTable, removed_since
+from provisioning_server.ledger.administration import StationRemoved
 from provisioning_server.ledger.changes import Reported
 from provisioning_server.ledger.store import Known, Ledger
 from provisioning_server.log_names import by_text, device_text
@@ -87,6 +89,7 @@ class Authority:
         allow_rekey: bool = False,
         products: ServedProducts | None = None,
         crl_validity: timedelta = DEFAULT_VALIDITY,
+        stations: StationTable | None = None,
     ) -> None:
         """Take the name of this server, and log its intents that have no result.
 
@@ -96,6 +99,7 @@ class Authority:
         it has got a new name since. `products` are those that are served; without them every chip is. `guard` compares
         signers and checkpoints with the ledger; `log_key` returns the verifier key of the checkpoints as text. Lists of
         revoked certificates are valid for `crl_validity`.
+        `stations` says who was removed since it asked.
         """
         guard = guard or Unguarded()
         claim_name(ledger, server)
@@ -116,6 +120,7 @@ class Authority:
             server=server,
             slow_signers=slow_signers,
             guard=guard,
+            stations=stations,
         )
         self._crls = CrlIssuing(
             signers,
@@ -127,6 +132,7 @@ class Authority:
             guard=guard,
             validity=crl_validity,
         )
+        self._stations = stations
         self._report_rules = ReportRules(ledger, clock)
         self._checkpoint = checkpoint
         self._failure: ErrorReply | None = None
@@ -183,6 +189,9 @@ class Authority:
                 self._administer(item, step)
             elif isinstance(item, CrlOrder):
                 self._crls.begin(item, step)
+            elif isinstance(item, ClientRequest) and (removed := removed_since(self._stations, item)) is not None:
+                self._log.info(_refused(item.request.TITLE.capitalize(), removed, item, b""))
+                step.reply(item, removed)
             elif not isinstance(item, ClientRequest):
                 self._take_of_signer(item, step)
             elif isinstance(item.request, CertificatesRequest):
@@ -229,6 +238,9 @@ class Authority:
             refused = error if isinstance(error, AtcaProvError) else internal_error(error)
             step.deliveries.append((item.deliver, AdministrationOutcome(error=refused)))
             return
+        for event in events:
+            if isinstance(event, StationRemoved) and self._stations is not None:
+                self._stations.remove(event.station)
         entries: list[int | None] = []
         step.administrations.append((item, entries))
         for event in events:

@@ -38,6 +38,7 @@ from provisioning_server.issuing.signing_queue import (
     SigningJob,
     SlowSigners,
 )
+from provisioning_server.issuing.station_table import StationTable, removed_since
 from provisioning_server.ledger.changes import NO_CERTIFICATE, GivenChallenge, Intent, Issued, Lost
 from provisioning_server.ledger.store import Ledger, StoredCertificate, TreeHead
 from provisioning_server.log_names import by_text, device_text
@@ -67,7 +68,9 @@ class Certification:
         server: str,
         slow_signers: SlowSigners | None,
         guard: LedgerGuard,
+        stations: StationTable | None = None,
     ) -> None:
+        self._stations = stations
         self._guard = guard
         self._signers = signers
         self._signers_changes = signers.changes
@@ -181,6 +184,9 @@ class Certification:
     def _decide(self, application: Application, step: Step) -> ErrorReply | None:
         """Send the stored certificates, intend new ones, or wait; return why nothing of that can be done."""
         request, chip_serial = application.request, application.chip_serial
+        removed = removed_since(self._stations, application.asked)  # while it waited for another
+        if removed is not None:
+            return removed
         if chip_serial in self._in_progress:
             self._in_progress.wait(application)
             return None
@@ -237,7 +243,7 @@ class Certification:
         step.add_intent(application.intent, opened, look_again)
 
     def _intend_slowly(self, application: Application, event: SigningBegins, step: Step) -> None:
-        refusal = self._guard.admit(event.signer)
+        refusal = removed_since(self._stations, application.asked) or self._guard.admit(event.signer)
         if refusal is not None:
             event.permit.refuse()
             self._refuse(application, refusal, step)

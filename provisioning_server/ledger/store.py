@@ -63,9 +63,10 @@ class Station:
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
-    """An invitation; `closed` is the entry by which it was used or taken back, None while it is open."""
+    """An invitation with its entry; `closed` is the one by which it was used or taken back, None while it is open."""
 
     invited: StationInvited
+    index: int
     closed: int | None = None
 
 

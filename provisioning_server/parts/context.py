@@ -17,6 +17,7 @@ from provisioning_server.program_log import ProgramLog
 from provisioning_server.records.data_folder import DataFolder
 from provisioning_server.settings import Settings
 from provisioning_server.signers.registry import SignerRegistry
+from provisioning_server.stations.admission import Admission
 from provisioning_server.watched_ledger import LedgerWatch
 
 
@@ -39,3 +40,4 @@ class ServerContext:
     writer: GuideFilesWriter
     clock: ServerClock
     fail: Callable[[BaseException], None]
+    admission: Admission

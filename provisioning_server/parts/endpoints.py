@@ -23,7 +23,7 @@ from provisioning_server.parts.health_parts import HealthParts
 from provisioning_server.parts.issuing_parts import IssuingParts
 from provisioning_server.parts.revocation_parts import RevocationParts
 from provisioning_server.parts.signer_parts import SignerParts
-from provisioning_server.parts.station_parts import admission
+from provisioning_server.parts.station_parts import follow_other_servers, keep_served_address, station_authority
 from provisioning_server.revocation.published_crls import PublishedCrls
 from provisioning_server.server_status import ServerStatus, StatusSources
 from provisioning_server.transport.listener import Listener
@@ -56,8 +56,9 @@ class Endpoints:
         if self._page is not None:
             self._page.add_public(functools.partial(_with_crls, revocation.published, context.now))
         self._rates = RateLimits(context.settings.rates, time.monotonic, context.log)
+        self._stations = station_authority(context, issuing.worker)
         self._listener = Listener(
-            context.settings.limits, self._rates, issuing.worker.submit, context.log, admission(context)
+            context.settings.limits, self._rates, issuing.worker.submit, context.log, self._stations
         )
         self._control = ControlServer(context.folder.path, context.log)
         sources = StatusSources(
@@ -72,6 +73,9 @@ class Endpoints:
             self._control.handle(name, functools.partial(self.administrator.run, action))
         revocation.handle_commands(self._control)
         self._control.handle("web-link", self._web_link)
+        if self._stations is not None:
+            self._stations.changed = self._listener.check_admissions
+            self.administrator.followers.append(self._stations.refresh)
 
     async def _run(self, command: str, arguments: dict[str, Any]) -> dict[str, Any]:
         """Do what a command does, for the page."""
@@ -91,8 +95,15 @@ class Endpoints:
             status.web = await self._page.start()
             log.info(f"Web page at {status.web}.")
         status.addresses = await self._listener.start(settings.bind, settings.port)
+        if self._stations is not None:
+            keep_served_address(self._context, status.addresses[0])
         for address in status.addresses:
             log.info(f"Server listening on {address}.")
+
+    async def follow_stations(self) -> None:
+        """Follow what other servers on the ledger decide about stations, without end."""
+        if self._stations is not None:
+            await follow_other_servers(self._stations)
 
     async def signs_of_life(self) -> None:
         """Tell the service manager how the server is, without end."""

@@ -51,6 +51,7 @@ def _authority(context: ServerContext, products: ServedProducts, queue: SigningQ
         checkpoint=keeper.newest,
         log_key=keeper.log_key,
         allow_rekey=settings.allow_rekey,
+        stations=context.admission,
         products=products,
         crl_validity=settings.crl_validity,
     )

@@ -40,7 +40,7 @@ class ServerTls:
         """
         self.names: Final = tuple(names)
         self._path = data / FOLDER / SERVER_FILE
-        self._ca = ca
+        self.ca: Final = ca
         self._clock = clock
         self._log = log
         now = clock()
@@ -57,7 +57,7 @@ class ServerTls:
         if _is_due(self._certificate, now) and not now < self._next_try <= now + _TRY_AGAIN:
             try:
                 self._certificate = self._new(now).certificate
-                self._context = server_context(self._path, self._ca.certificate)
+                self._context = server_context(self._path, self.ca.certificate)
                 self._log.info(f"The server's TLS certificate is renewed, until {self._ends}.")
             except AtcaProvError as error:  # the old one is good for a while
                 self._next_try = now + _TRY_AGAIN
@@ -76,11 +76,11 @@ class ServerTls:
             found = KeyAndCertificate.read(self._path, advice="")
         except UsageError:
             return None
-        return found if self._ca.has_issued(found.certificate) else None
+        return found if self.ca.has_issued(found.certificate) else None
 
     def _new(self, now: datetime) -> KeyAndCertificate:
         key = ec.generate_private_key(ec.SECP256R1())
-        certificate = self._ca.certify_server(self.names, key.public_key(), now)
+        certificate = self.ca.certify_server(self.names, key.public_key(), now)
         own = KeyAndCertificate(key, x509.load_der_x509_certificate(certificate))
         own.write(self._path)
         return own

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from atcaprov.bounded_reading import status
 from atcaprov.certs.keys import raw_public_key
+from atcaprov.errors import Code, UsageError
 from provisioning_server.stations.certificates import ca_certificate, server_certificate, station_certificate
 from provisioning_server.stations.key_and_certificate import KeyAndCertificate
 
@@ -40,15 +41,17 @@ class StationCa:
         return f"StationCa({self.sha256.hex()})"
 
     @classmethod
-    def open(cls, data: Path, now: datetime) -> Self:
-        """Return the CA of a data folder; make it if there is none.
+    def open(cls, data: Path, now: datetime, *, has_stations: bool = False) -> Self:
+        """Return the CA of a data folder; make it if there is none, unless the ledger `has_stations` already.
 
         Raises:
-            UsageError: KEY_FILE_INVALID, FILE_UNREADABLE or FILE_UNWRITABLE.
+            UsageError: KEY_FILE_INVALID, FILE_UNREADABLE, FILE_UNWRITABLE or STATION_CA_OTHER.
         """
         path = data / FOLDER / CA_FILE
         if status(path) is not None:
             return cls(KeyAndCertificate.read(path, advice=_ADVICE))
+        if has_stations:
+            raise _other_ca()
         key = ec.generate_private_key(ec.SECP256R1())
         own = KeyAndCertificate(key, x509.load_der_x509_certificate(ca_certificate(key, now)))
         own.write(path)
@@ -79,3 +82,16 @@ class StationCa:
         except (ValueError, TypeError, InvalidSignature):
             return False
         return True
+
+    def require_issued(self, certificate: bytes) -> None:
+        """Raise UsageError STATION_CA_OTHER unless a station's certificate (DER) is one of this CA."""
+        if not self.has_issued(x509.load_der_x509_certificate(certificate)):
+            raise _other_ca()
+
+
+def _other_ca() -> UsageError:
+    return UsageError(
+        "The stations of this ledger were admitted by another station CA than that of this data folder.",
+        advice=f"Copy {FOLDER}/{CA_FILE} from the data folder of the first server on this ledger.",
+        code=Code.STATION_CA_OTHER,
+    )

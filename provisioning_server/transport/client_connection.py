@@ -264,11 +264,11 @@ class ClientConnection(asyncio.Protocol):
                 self.deadline = min(self._first_message_by, self._owner.now() + self._owner.limits.body_seconds)
 
     def _submit(self, request: AnyRequest) -> None:
-        """Pass a request on, if its station may ask; whoever is not admitted may only ask to be enrolled."""
+        """Pass a request on, if its station may ask; whoever is not admitted may only enrol with a token."""
         station = self._owner.admit(self._channel.certificate)
         if isinstance(station, str):
             self._owner.submit(request, self._reply, self.peer, station)
-        elif isinstance(request, EnrolRequest):
+        elif isinstance(request, EnrolRequest) and (request.token or not request.certification_request):
             self._owner.submit(request, self._reply, self.peer, "")
         else:
             self._refuse(station, station.message)
@@ -279,6 +279,9 @@ class ClientConnection(asyncio.Protocol):
     def _reply(self, reply: Reply) -> None:
         """Send the reply to the request that is open. The client may be gone; its certificate stays in the records."""
         if self._transport is None or self._connection.state is not ConnectionState.REPLY_DUE:
+            return
+        self.check_admission()
+        if self._hung_up:
             return
         limits = self._owner.limits
         _LOG.debug("%s to %s.", type(reply).__name__, self.peer)

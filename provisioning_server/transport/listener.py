@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 from atcaprov.errors import AtcaProvError, Code, TransportError, UsageError
 from atcaprov.log import Log, log_event
-from atcaprov.wire.messages import ErrorReply
+from atcaprov.wire.messages import EnrolRequest, ErrorReply
 from provisioning_server import rejections
 from provisioning_server.issuing.requests import Reply, Request
 from provisioning_server.orders.askers import asker_of
@@ -39,6 +39,9 @@ class StationGate(Protocol):
 
     def admit(self, certificate: bytes) -> str | ErrorReply:
         """Return the name of the station with a certificate (DER; empty: none was shown), or why it may not ask."""
+
+    def enrol(self, request: EnrolRequest, station: str, client: str, deliver: Callable[[Reply], None]) -> None:
+        """Give a station its certificate; `station` is who asks, empty if its certificate admits it not."""
 
 
 class Listener:
@@ -174,6 +177,9 @@ class Listener:
         refusal = self._rates.refusal(request, asker_of(station, client))
         if refusal is not None:
             self._loop.call_later(self.limits.refusal_seconds, deliver, refusal)
+            return
+        if isinstance(request, EnrolRequest) and self._gate is not None:
+            self._gate.enrol(request, station, client, deliver)
             return
         self._read.append((request, deliver, client, station))
         if len(self._read) == 1:

@@ -176,8 +176,10 @@ def server_program(
 class WireClient:
     """A client that speaks the wire protocol and nothing else."""
 
-    def __init__(self, address: ServerAddress, patience: float = PATIENCE) -> None:
-        self.socket = socket.create_connection(address, timeout=patience)
+    def __init__(
+        self, address: ServerAddress, patience: float = PATIENCE, connected: socket.socket | None = None
+    ) -> None:
+        self.socket = connected or socket.create_connection(address, timeout=patience)
         self.connection = Connection(Role.CLIENT)
 
     def __enter__(self) -> WireClient:

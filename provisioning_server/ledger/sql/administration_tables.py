@@ -47,7 +47,7 @@ class AdministrationTables:
             rows = connection.rows(
                 "SELECT e.idx, e.body, i.closed FROM invitations i JOIN entries e ON e.idx = i.idx ORDER BY e.idx"
             )
-            return [Invitation(_event(StationInvited, index, body), closed) for index, body, closed in rows]
+            return [Invitation(_event(StationInvited, index, body), index, closed) for index, body, closed in rows]
 
     def orders(self) -> Sequence[WorkOrder]:
         """Return all work orders, oldest first."""

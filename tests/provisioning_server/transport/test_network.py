@@ -21,12 +21,19 @@ from provisioning_server.orders.rates import Rate
 from provisioning_server.transport import listener
 from provisioning_server.transport.limits import ConnectionLimits
 from tests.support.in_memory_signer import MemorySigner, SigningKey
+from tests.support.networks import Network
 from tests.support.server import PATIENCE, ServerAddress, WireClient, running_server, server_program
 from tests.support.server_parts import config_zone, key_of, request
 from tests.support.signer_folders import make_signer_folder
 
 CLIENTS = 64
 SIGNER = MemorySigner()
+
+
+@pytest.fixture(params=["plain", "tls"])
+def network(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Network:
+    """Return how server and clients meet: what holds for plain connections holds for those with TLS."""
+    return Network(tls=request.param == "tls", folder=tmp_path_factory.mktemp("network"))
 
 
 @pytest.mark.slow
@@ -51,16 +58,18 @@ def test_64_clients_at_once(tmp_path: Path) -> None:
     assert len(log.read_bytes().splitlines()) == CLIENTS * each + 1
 
 
-def test_64_clients_with_the_same_chip_get_the_same_certificate(tmp_path: Path) -> None:
+def test_64_clients_with_the_same_chip_get_the_same_certificate(network: Network, tmp_path: Path) -> None:
     signer = MemorySigner()
     together = threading.Barrier(CLIENTS)
 
     def client(_: int) -> object:
-        with WireClient(address) as wire:
+        with network.client(address) as wire:
             together.wait(PATIENCE)
             return wire.certificates(request(signer))
 
-    with running_server(signer, tmp_path) as address, ThreadPoolExecutor(CLIENTS) as pool:
+    limits = ConnectionLimits(handshakes_of_one_address=CLIENTS)
+    rates = RequestRates(None, None)
+    with network.server(signer, tmp_path, limits=limits, rates=rates) as address, ThreadPoolExecutor(CLIENTS) as pool:
         replies = list(pool.map(client, range(CLIENTS)))
     assert all(reply == replies[0] for reply in replies)
     assert isinstance(replies[0], CertificatesReply)
@@ -68,15 +77,15 @@ def test_64_clients_with_the_same_chip_get_the_same_certificate(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("end", ["close", "reset", "half-close"])
-def test_client_that_leaves_mid_message_does_not_disturb_others(tmp_path: Path, end: str) -> None:
-    with running_server(SIGNER, tmp_path) as address, WireClient(address) as good:
+def test_client_that_leaves_mid_message_does_not_disturb_others(network: Network, tmp_path: Path, end: str) -> None:
+    with network.server(SIGNER, tmp_path) as address, network.client(address) as good:
         for size in (1, 7, 8, 9, 200):
-            bad = WireClient(address)
+            bad = network.client(address)
             bad.socket.sendall(bad.connection.send(request(SIGNER))[:size])
             if end == "reset":
                 bad.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
             if end == "half-close":
-                bad.socket.shutdown(socket.SHUT_WR)
+                socket.socket.shutdown(bad.socket, socket.SHUT_WR)  # below TLS: it says nothing of it
                 assert bad.closed_by_server()
             bad.socket.close()
             assert isinstance(good.ask(request(SIGNER, size)), CertificatesReply)
@@ -100,12 +109,12 @@ def _kernel_timer(local_port: int, remote_port: int) -> str:
     return timer
 
 
-def test_client_that_left_before_its_reply_gets_it_when_it_asks_again(tmp_path: Path) -> None:
+def test_client_that_left_before_its_reply_gets_it_when_it_asks_again(network: Network, tmp_path: Path) -> None:
     signer = MemorySigner()
-    with running_server(signer, tmp_path) as address:
-        with WireClient(address) as gone:
+    with network.server(signer, tmp_path) as address:
+        with network.client(address) as gone:
             gone.socket.sendall(gone.connection.send(request(signer)))
-        with WireClient(address) as back:
+        with network.client(address) as back:
             reply = back.ask(request(signer))
     assert isinstance(reply, CertificatesReply)
     assert signer.signatures == 1
@@ -121,16 +130,16 @@ def test_client_that_left_before_its_reply_gets_it_when_it_asks_again(tmp_path: 
         Header(1, 2**32 - 1).pack(),
     ],
 )
-def test_garbage_gets_an_error_and_is_closed(tmp_path: Path, garbage: bytes) -> None:
-    with running_server(SIGNER, tmp_path) as address:
-        with WireClient(address) as bad:
+def test_garbage_gets_an_error_and_is_closed(network: Network, tmp_path: Path, garbage: bytes) -> None:
+    with network.server(SIGNER, tmp_path) as address:
+        with network.client(address) as bad:
             bad.connection.send(request(SIGNER))
             bad.socket.sendall(garbage)
             reply = bad.receive()
             assert isinstance(reply, ErrorReply)
             assert reply.code in (Code.BAD_FRAME, Code.FRAME_TOO_LARGE)
             assert bad.closed_by_server()
-        with WireClient(address) as good:
+        with network.client(address) as good:
             assert isinstance(good.ask(request(SIGNER)), CertificatesReply)
 
 
@@ -143,18 +152,18 @@ def _keep_busy(wire: WireClient) -> None:
 SLOW_MESSAGES = 10.0 * PATIENCE
 
 
-def test_one_client_too_many_is_refused_with_a_reason(tmp_path: Path) -> None:
+def test_one_client_too_many_is_refused_with_a_reason(network: Network, tmp_path: Path) -> None:
     limits = ConnectionLimits(connections=2, body_seconds=SLOW_MESSAGES)
-    with running_server(SIGNER, tmp_path, limits=limits) as address:
-        with WireClient(address) as one, WireClient(address) as two:
+    with network.server(SIGNER, tmp_path, limits=limits) as address:
+        with network.client(address) as one, network.client(address) as two:
             for wire in (one, two):
                 _keep_busy(wire)
-            with WireClient(address) as three:
+            with network.client(address) as three:
                 reply = three.receive()
                 assert isinstance(reply, ErrorReply)
                 assert (reply.code, reply.retryable) == (Code.SERVER_BUSY, True)
                 assert three.closed_by_server()
-        assert _eventually_served(address)
+        assert _eventually_served(address, network)
 
 
 def test_clients_beyond_the_refused_ones_are_cut(tmp_path: Path) -> None:
@@ -174,9 +183,9 @@ def test_clients_beyond_the_refused_ones_are_cut(tmp_path: Path) -> None:
         assert isinstance(one.receive(), CertificatesReply)
 
 
-def test_full_table_closes_the_longest_idle_connection_which_may_reconnect(tmp_path: Path) -> None:
-    with running_server(SIGNER, tmp_path, limits=ConnectionLimits(connections=2)) as address:
-        with WireClient(address) as one, WireClient(address) as two, WireClient(address) as three:
+def test_full_table_closes_the_longest_idle_connection_which_may_reconnect(network: Network, tmp_path: Path) -> None:
+    with network.server(SIGNER, tmp_path, limits=ConnectionLimits(connections=2)) as address:
+        with network.client(address) as one, network.client(address) as two, network.client(address) as three:
             assert isinstance(two.ask(request(SIGNER)), CertificatesReply)
             reply = one.receive()
             assert isinstance(reply, ErrorReply)
@@ -185,7 +194,7 @@ def test_full_table_closes_the_longest_idle_connection_which_may_reconnect(tmp_p
             assert one.closed_by_server()
             for wire in (three, two):
                 assert isinstance(wire.ask(request(SIGNER)), CertificatesReply)
-        assert _eventually_served(address)
+        assert _eventually_served(address, network)
 
 
 def test_the_client_connects_again_when_it_had_to_give_way(tmp_path: Path) -> None:
@@ -246,11 +255,13 @@ def test_records_have_enough_descriptors_under_a_low_default(tmp_path: Path) -> 
     assert not any("too many" in line.lower() for line in server.lines)
 
 
-def test_flood_is_refused_with_the_time_to_wait_before_the_ledger_or_a_signer_sees_it(tmp_path: Path) -> None:
+def test_flood_is_refused_with_the_time_to_wait_before_the_ledger_or_a_signer_sees_it(
+    network: Network, tmp_path: Path
+) -> None:
     signer = MemorySigner()
     limits = ConnectionLimits(refusal_seconds=0.0)
     rates = RequestRates(None, Rate(3, 3600))
-    with running_server(signer, tmp_path, limits=limits, rates=rates) as address, WireClient(address) as flood:
+    with network.server(signer, tmp_path, limits=limits, rates=rates) as address, network.client(address) as flood:
         replies = [flood.ask(request(signer, number)) for number in range(1, 51)]
         assert isinstance(flood.ask(SignerRequest(signer.documents.signer_public_key)), SignerReply)
     assert all(isinstance(reply, CertificatesReply) for reply in replies[:2])
@@ -261,10 +272,10 @@ def test_flood_is_refused_with_the_time_to_wait_before_the_ledger_or_a_signer_se
     assert signer.signatures == len(replies) - len(refused)
 
 
-def _eventually_served(address: ServerAddress) -> bool:
+def _eventually_served(address: ServerAddress, network: Network) -> bool:
     """The server notices a moment later that the others have gone."""
     while True:
-        with WireClient(address) as wire:
+        with network.client(address) as wire:
             reply = wire.receive_or_ask(request(SIGNER))
             if isinstance(reply, CertificatesReply):
                 return True
@@ -273,10 +284,10 @@ def _eventually_served(address: ServerAddress) -> bool:
 
 
 @pytest.mark.parametrize("sent", [0, 1, 100])
-def test_slow_client_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sent: int) -> None:
+def test_slow_client_is_closed(network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sent: int) -> None:
     monkeypatch.setattr(listener, "SWEEP_SECONDS", 0.01)
     limits = ConnectionLimits(header_seconds=0.05, body_seconds=0.05, first_message_seconds=0.05)
-    with running_server(SIGNER, tmp_path, limits=limits) as address, WireClient(address) as slow:
+    with network.server(SIGNER, tmp_path, limits=limits) as address, network.client(address) as slow:
         slow.socket.sendall(slow.connection.send(request(SIGNER))[:sent])
         reply = slow.receive()
         assert isinstance(reply, ErrorReply)

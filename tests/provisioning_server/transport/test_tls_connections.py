@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -185,8 +186,10 @@ def test_client_that_makes_the_server_write_and_does_not_read_is_not_read_either
 
 @pytest.mark.parametrize("refusal", [rejections.STATION_MISSING, rejections.station_removed("line-1")])
 def test_who_is_not_admitted_may_ask_to_be_enrolled_and_nothing_else(refusal: ErrorReply) -> None:
-    end = End(contexts=tls_contexts())
+    end = End(contexts=tls_contexts(), shake_hands=False)
     end.owner.admission = refusal
+    end.shake_hands()
+    assert end.connection.station == ""
     end.request(ENROL_REQUEST)
     assert end.owner.answer(ENROL_REPLY) == ENROL_REQUEST
     assert end.replies() == [ENROL_REPLY]
@@ -194,6 +197,13 @@ def test_who_is_not_admitted_may_ask_to_be_enrolled_and_nothing_else(refusal: Er
     assert not end.owner.open
     assert end.replies() == [refusal]
     assert end.transport.ended
+
+
+def test_who_is_not_admitted_may_not_renew() -> None:
+    end = End(contexts=tls_contexts())
+    end.owner.admission = refusal = rejections.station_removed("line-1")
+    end.request(replace(ENROL_REQUEST, token=b""))
+    assert end.replies() == [refusal]
 
 
 def test_removal_ends_an_idle_connection(end: End) -> None:

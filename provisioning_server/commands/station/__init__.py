@@ -1,0 +1,1 @@
+"""The commands `provisioning-server station ...`."""
