@@ -192,6 +192,10 @@ class Certification:
             return None
         decision = self._rules.decide(request, chip_serial, step.known, self._in_progress)
         if isinstance(decision, ErrorReply):
+            if request.existing_only and self._is_intended(chip_serial):
+                self._in_progress.begin(application)
+                self._look_again(application, step)
+                return None
             return decision
         if isinstance(decision, StoredCertificate):
             self._send_again(application, decision, step)
@@ -211,6 +215,13 @@ class Certification:
         opened = functools.partial(self._to_sign.append, (application, prepared, quick))
         self._intend(application, prepared, quick, step, opened, lambda: None)
         return None
+
+    def _is_intended(self, chip_serial: bytes) -> bool:
+        """Tell whether another server of the ledger is certifying a chip: no one can say yet that it got nothing.
+
+        A client whose server went away asks this one; on a wrong answer the chip would make another key.
+        """
+        return any(intent.chip_serial == chip_serial for intent in self._ledger.open_intents())
 
     def _intend(
         self,

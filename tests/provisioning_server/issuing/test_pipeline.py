@@ -277,6 +277,20 @@ def test_server_alone_on_its_ledger_closes_intents_of_its_earlier_name(tmp_path:
             assert not ledger.open_intents()
 
 
+def test_server_does_not_say_that_nothing_was_issued_while_another_one_issues(servers: Callable[..., Server]) -> None:
+    """A station asks it after the other one went away with the request; a new key would take the place of this one."""
+    signer = MemorySigner()
+    first, second = servers(signer, "a"), servers(signer, "b")
+    first.step(request(signer))
+    second.step(request(signer, existing_only=True), request(signer, 2, existing_only=True))
+    second.step()
+    assert [reply for _, reply in second.replies] == [rejections.NOT_ISSUED], "of the other chip"
+    first.step()
+    second.finish()
+    assert second.given == first.given
+    assert len(first.given) == 1
+
+
 def test_an_intent_of_another_server_that_does_not_end_is_told_and_may_be_tried_again(
     servers: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
 ) -> None:
