@@ -138,7 +138,7 @@ class ProvisioningServer:
         )  # fmt: skip
         issuing = issuing_parts(context)
         signers = signer_parts(context, issuing.threads)
-        health = health_parts(context, signers)
+        health = health_parts(context, signers, issuing.deadline)
         revocation = RevocationParts(context, issuing)
         endpoints = Endpoints(context, issuing, signers, health, revocation)
         try:

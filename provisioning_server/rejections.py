@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from atcaprov.errors import AtcaProvError, Code
+from atcaprov.product_profile.profile import ProofRule
 from atcaprov.terminal.printable import printable
 from atcaprov.wire.messages import ERROR_MESSAGE_SIZE_MAX, ErrorReply
 
@@ -149,6 +150,17 @@ def product_ambiguous(names: Sequence[str]) -> ErrorReply:
 def signer_not_allowed(product: str, problem: str) -> ErrorReply:
     """Return a rejection of a signer that may not sign for a product."""
     return _cut(Code.SIGNER_NOT_ALLOWED, f"The signer may not sign for the product {product}: it {problem}.")
+
+
+def proofs_overdue(station: str, product: str, left: int, rule: ProofRule) -> ErrorReply:
+    """Return a rejection of a station that has left too many certificates of a product unproven."""
+    who = f"Station {station} has" if station else "Stations without a certificate of their own have"
+    return _rejected(
+        Code.PROOF_OVERDUE,
+        f"{who} left {left} certificates of the product {product} unproven for more than {rule.within_hours} h;"
+        f" {rule.most_overdue} are allowed. Deliver the reports that wait at the station, or start its boards again.",
+        True,
+    )
 
 
 def _cut(code: Code, message: str) -> ErrorReply:

@@ -31,7 +31,7 @@ from provisioning_server.issuing.crl_issuing import CrlIssuing
 from provisioning_server.issuing.in_progress import Step
 from provisioning_server.issuing.lost_intents import claim_name, lost_intents
 from provisioning_server.issuing.report_rules import ReportRules, report_reply
-from provisioning_server.issuing.request_rules import RequestRules
+from provisioning_server.issuing.request_rules import ProofLimit, RequestRules
 from provisioning_server.issuing.requests import (
     Administration,
     AdministrationOutcome,
@@ -88,6 +88,7 @@ class Authority:
         log_key: Callable[[], bytes] = _no_checkpoint,
         allow_rekey: bool = False,
         products: ServedProducts | None = None,
+        proofs: ProofLimit | None = None,
         crl_validity: timedelta = DEFAULT_VALIDITY,
         stations: StationTable | None = None,
     ) -> None:
@@ -96,9 +97,9 @@ class Authority:
         Raises AtcaProvError RECORDS_FAILED, or UsageError LEDGER_IN_USE if another program has the name.
         `checkpoint` returns a signed note about the newest head of the ledger, or no bytes.
         `server` names this one among all of a ledger; if it is `alone`, those of another name are its own, too: then
-        it has got a new name since. `products` are those that are served; without them every chip is. `guard` compares
-        signers and checkpoints with the ledger; `log_key` returns the verifier key of the checkpoints as text. Lists of
-        revoked certificates are valid for `crl_validity`.
+        it has got a new name since. `products` are those that are served; without them every chip is. `proofs` tells
+        which stations owe too many proofs. `guard` compares signers and checkpoints with the ledger; `log_key` returns
+        the verifier key of the checkpoints as text. Lists of revoked certificates are valid for `crl_validity`.
         `stations` says who was removed since it asked.
         """
         guard = guard or Unguarded()
@@ -109,7 +110,14 @@ class Authority:
         self._listener = listener
         checked_clock = ServerClock(clock, lambda: ledger.newest)
         self._rules = RequestRules(
-            signers, ledger, checked_clock, log, guard=guard, allow_rekey=allow_rekey, products=products
+            signers,
+            ledger,
+            checked_clock,
+            log,
+            guard=guard,
+            allow_rekey=allow_rekey,
+            products=products,
+            proofs=proofs,
         )
         self._certification = Certification(
             signers,
@@ -215,7 +223,7 @@ class Authority:
             if isinstance(request, ReportRequest):
                 self._take(asked, request, step)
                 return
-            offer = self._with_checkpoint(self._rules.offer(request, step.known, asked.asker))
+            offer = self._with_checkpoint(self._rules.offer(request, step.known, asked.asker, asked.station))
         except Exception as error:
             if self._ledger.failed:
                 raise

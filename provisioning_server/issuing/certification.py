@@ -190,7 +190,8 @@ class Certification:
         if chip_serial in self._in_progress:
             self._in_progress.wait(application)
             return None
-        decision = self._rules.decide(request, chip_serial, step.known, self._in_progress)
+        station = application.asked.station
+        decision = self._rules.decide(request, chip_serial, step.known, self._in_progress, station)
         if isinstance(decision, ErrorReply):
             if request.existing_only and self._is_intended(chip_serial):
                 self._in_progress.begin(application)
@@ -207,7 +208,7 @@ class Certification:
         if quick is None:
             self._in_progress.begin(application)
             assert self._slow_signers is not None, "a slow signer without its thread"
-            waits = asker_of(application.asked.station, application.asked.client)
+            waits = asker_of(station, application.asked.client)
             self._slow_signers.put(SigningJob(request, chip_serial, self._rules.group(request), waits))
             return None
         prepared = prepare(quick, request.public_key, chip_serial, self._clock.now(), request.unit)

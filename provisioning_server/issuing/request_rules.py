@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Protocol
 
 from atcaprov.certs.keys import load_public_key
 from atcaprov.chip.trust_parts import TFLXTLS
@@ -35,6 +36,13 @@ _UNIQUE = slice(2, 8)
 _NONE = (b"\x00" * 6, b"\xff" * 6)
 
 
+class ProofLimit(Protocol):
+    """Tells whether a station owes too many proofs."""
+
+    def refusal(self, station: str, product: str) -> ErrorReply | None:
+        """Return the rejection of a new certificate of a product for a station, if there is one."""
+
+
 class RequestRules:
     """Decides on requests by the signers, the ledger and the clock."""
 
@@ -48,8 +56,9 @@ class RequestRules:
         guard: LedgerGuard,
         allow_rekey: bool = False,
         products: ServedProducts | None = None,
+        proofs: ProofLimit | None = None,
     ) -> None:
-        """`products` are those that are served; without them every chip is."""
+        """`products` are those that are served; without them every chip is. `proofs` tells who owes too many."""
         self._guard = guard
         self._signers = signers
         self._ledger = ledger
@@ -57,8 +66,11 @@ class RequestRules:
         self._log = log
         self._allow_rekey = allow_rekey
         self._products = products or ServedProducts()
+        self._proofs = proofs
 
-    def offer(self, request: SignerRequest, known: Known, client: str = "") -> SignerReply | ErrorReply:
+    def offer(
+        self, request: SignerRequest, known: Known, client: str = "", station: str = ""
+    ) -> SignerReply | ErrorReply:
         """Return what a client is told about a signer, or the rejection that its requests would get."""
         self._guard.shown(request.checkpoint, client)
         if not self._ledger.has_room():
@@ -76,6 +88,10 @@ class RequestRules:
         rejected = check_offered_unit(signers[0].documents.device, request, known, self._known_product(request))
         if rejected is not None:
             return rejected
+        if not known.of_chip(request.chip_serial):  # a board that has its certificate is finished
+            owes = self._owes_proofs(request, station)
+            if owes is not None:
+                return owes
         time = int(self._clock.now().timestamp())
         return replace(
             signers[0].documents.offer,
@@ -88,8 +104,16 @@ class RequestRules:
         """Tell whether a chip (9 bytes; empty: none) has a certificate, so that no other key of it gets one."""
         return bool(chip_serial) and not self._allow_rekey and bool(self._counting(known.of_chip(chip_serial)))
 
+    def _owes_proofs(self, request: SignersRequest, station: str) -> ErrorReply | None:
+        return self._proofs.refusal(station, request.product) if self._proofs is not None and request.product else None
+
     def decide(
-        self, request: CertificatesRequest, chip_serial: bytes, known: Known, in_progress: InProgress
+        self,
+        request: CertificatesRequest,
+        chip_serial: bytes,
+        known: Known,
+        in_progress: InProgress,
+        station: str = "",
     ) -> ErrorReply | StoredCertificate | list[Signer]:
         """Return the rejection, the certificate to send again, or the signers that may issue, the best one first."""
         earlier = self._counting(known.of_chip(chip_serial))
@@ -99,7 +123,7 @@ class RequestRules:
         stored = next((each for each in valid if self._is_for(each, request)), None)
         if stored is not None:
             if self._is_to_be_replaced(stored, request):
-                return self._issuers(request, chip_serial, known, in_progress)
+                return self._issuers(request, chip_serial, known, in_progress, station)
             return check_stored_unit(request, stored) or stored
         refused = None if self._allow_rekey else _rejected_earlier(request, earlier)
         if request.existing_only:
@@ -107,7 +131,7 @@ class RequestRules:
             return refused if refused is not None and TFLXTLS.is_part(request.config_zone) else rejections.NOT_ISSUED
         if refused is not None:
             return refused
-        return self._issuers(request, chip_serial, known, in_progress)
+        return self._issuers(request, chip_serial, known, in_progress, station)
 
     def _counting(self, earlier: Sequence[StoredCertificate]) -> Sequence[StoredCertificate]:
         """Return the certificates of a chip that count: those that were revoked as superseded make room for another."""
@@ -152,12 +176,13 @@ class RequestRules:
         return True
 
     def _issuers(
-        self, request: CertificatesRequest, chip_serial: bytes, known: Known, in_progress: InProgress
+        self, request: CertificatesRequest, chip_serial: bytes, known: Known, in_progress: InProgress, station: str
     ) -> ErrorReply | list[Signer]:
         signers = self._choose(request)
         if isinstance(signers, ErrorReply):
             return signers
-        rejected = check_public_key(request) or self._rejected_key(request.public_key, chip_serial, known, in_progress)
+        rejected = check_public_key(request) or self._owes_proofs(request, station)
+        rejected = rejected or self._rejected_key(request.public_key, chip_serial, known, in_progress)
         definition, product = signers[0].documents.device, self._known_product(request)
         return rejected or check_unit(definition, request, chip_serial, known, in_progress, product) or signers
 

@@ -33,9 +33,8 @@ class HealthParts:
         self.readiness.started()
 
 
-def health_parts(context: ServerContext, signers: SignerParts) -> HealthParts:
-    """Build them."""
-    deadline = ProofDeadline(context.ledger, context.settings.proof_within, context.now, context.log)
+def health_parts(context: ServerContext, signers: SignerParts, deadline: ProofDeadline) -> HealthParts:
+    """Build them; `deadline` watches for late proofs."""
     trouble = functools.partial(_trouble, context)
     overview = SignerOverview(
         context.signers,

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 
 from provisioning_server.issuing.authority import Authority
+from provisioning_server.issuing.proof_deadline import ProofDeadline
 from provisioning_server.issuing.signing_queue import SigningQueue
 from provisioning_server.issuing.signing_thread import SigningThreads
 from provisioning_server.issuing.worker import IssuingWorker
@@ -18,9 +19,10 @@ from provisioning_server.records.server_id import server_id
 
 @dataclass(frozen=True, slots=True)
 class IssuingParts:
-    """The products that are served, the queue of slow signers with its threads, and the thread that issues."""
+    """The products, what watches for late proofs, the queue and threads of slow signers, the thread that issues."""
 
     products: ServedProducts
+    deadline: ProofDeadline
     queue: SigningQueue
     threads: SigningThreads
     worker: IssuingWorker
@@ -31,12 +33,18 @@ def issuing_parts(context: ServerContext) -> IssuingParts:
     reader = ProductReader(context.settings.products, context.log)
     products = ServedProducts(reader.read())
     context.reload.add(ProductReload(products, reader))
+    within, rules = context.settings.proof_within, products.proof_rules
+    deadline = ProofDeadline(context.ledger, within, context.now, context.log, rules)
     queue = SigningQueue(context.signers, lambda event: worker.tell(event))
-    worker = IssuingWorker(_authority(context, products, queue), asyncio.get_running_loop(), context.fail)
-    return IssuingParts(products, queue, SigningThreads(context.signers, queue, context.log, context.now), worker)
+    worker = IssuingWorker(_authority(context, products, deadline, queue), asyncio.get_running_loop(), context.fail)
+    return IssuingParts(
+        products, deadline, queue, SigningThreads(context.signers, queue, context.log, context.now), worker
+    )
 
 
-def _authority(context: ServerContext, products: ServedProducts, queue: SigningQueue) -> Authority:
+def _authority(
+    context: ServerContext, products: ServedProducts, deadline: ProofDeadline, queue: SigningQueue
+) -> Authority:
     settings, keeper = context.settings, context.watch.keeper
     return Authority(
         context.signers,
@@ -53,5 +61,6 @@ def _authority(context: ServerContext, products: ServedProducts, queue: SigningQ
         allow_rekey=settings.allow_rekey,
         stations=context.admission,
         products=products,
+        proofs=deadline,
         crl_validity=settings.crl_validity,
     )

@@ -5,9 +5,10 @@ May be used from any thread: a reload puts other products in the place of all at
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from atcaprov.config_zone.locks import claims_config_lock
+from atcaprov.product_profile.profile import ProofRule
 from atcaprov.wire.messages import CertificatesRequest, ErrorReply, SignerRequest
 from provisioning_server import rejections
 from provisioning_server.products.product import Product
@@ -29,6 +30,10 @@ class ServedProducts:
     def all(self) -> tuple[Product, ...]:
         """The products, in the order of the files."""
         return self._now.products
+
+    def proof_rules(self) -> Mapping[str, ProofRule]:
+        """Return what each product with a profile says of proofs, by its name."""
+        return self._now.proof_rules
 
     def replace(self, products: Sequence[Product]) -> None:
         """Put other products in the place of all."""
@@ -67,6 +72,7 @@ class _Products:
 
     def __init__(self, products: tuple[Product, ...]) -> None:
         self.products = products
+        self.proof_rules = {each.name: each.profile.proof for each in products if each.profile is not None}
         self._problems: dict[tuple[str, str], str] = {}
 
     def named(self, request: ProductRequest) -> Product | ErrorReply:

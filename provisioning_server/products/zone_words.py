@@ -12,6 +12,8 @@ from atcaprov.device.zones.config_zone import differing_bytes
 
 _NAMED: Final = 3
 _LONGEST_MEANING: Final = 60
+_LONGEST: Final = 320
+"""Characters of the named fields with their meanings, so that all of a rejection fits into a reply."""
 
 
 def differing(found: bytes, wanted: bytes) -> list[int]:
@@ -28,7 +30,11 @@ def differing_fields(found: bytes, wanted: bytes, at: Collection[int]) -> str:
     ]
     if not fields:
         return f"bytes {', '.join(map(str, sorted(at)))} differ"
-    words = [_words(each, fields[:number]) for number, each in enumerate(fields[:_NAMED])]
+    words: list[str] = []
+    for number, each in enumerate(fields[:_NAMED]):
+        long = _words(each, fields[:number])
+        fits = len("; ".join([*words, long])) <= _LONGEST
+        words.append(long if fits else _values(each))
     more = len(fields) - _NAMED
     return "; ".join([*words, f"{more} more fields differ"] if more > 0 else words)
 
@@ -39,8 +45,12 @@ def _bytes(difference: Difference) -> range:
 
 def _words(difference: Difference, before: Collection[Difference]) -> str:
     """Return one field in words; what a slot means is said once."""
-    values = f"{difference.field} is {difference.after}, not {difference.before}"
+    values = _values(difference)
     meanings = difference.after_meaning, difference.before_meaning
     if meanings[0] == meanings[1] or meanings in [(each.after_meaning, each.before_meaning) for each in before]:
         return values
     return f"{values} ('{meanings[0][:_LONGEST_MEANING]}', not '{meanings[1][:_LONGEST_MEANING]}')"
+
+
+def _values(difference: Difference) -> str:
+    return f"{difference.field} is {difference.after}, not {difference.before}"

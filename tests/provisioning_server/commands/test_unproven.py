@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
+from atcaprov.certs.issued_record import Origin
 from provisioning_server.commands.ledger import unproven
 from provisioning_server.ledger.sql.sql_ledger import SqlLedger
 from tests.provisioning_server.commands.conftest import RunLedger
 from tests.provisioning_server.ledger.events import NOW, issued, reported, step
+from tests.support.products import profile_text
 from tests.support.server_parts import chip_serial
 
 
@@ -68,3 +71,27 @@ def test_long_list_is_complete(run_ledger: RunLedger, open_server: SqlLedger, mo
     monkeypatch.setattr(unproven, "_PAGE", 3)
     step(open_server, *(issued(number) for number in range(10, 20)))
     assert run_ledger("unproven").err == "12 certificates unproven.\n"
+
+
+def test_profiles_leave_out_what_needs_no_proof_and_tell_what_is_overdue(
+    run_ledger: RunLedger, open_server: SqlLedger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.toml").write_text(profile_text("a", '[proof]\npolicy = "required"\nwithin_hours = 2'))
+    (tmp_path / "b.toml").write_text(profile_text("b", '[proof]\npolicy = "none"'))
+    step(
+        open_server,
+        issued(11, after=1000, origin=Origin(product="a")),
+        issued(12, after=1001, origin=Origin(product="b")),
+    )
+    chips = [chip_serial(number).hex().upper() for number in (11, 12)]
+    for hours, overdue in ((1, False), (3, True)):
+        monkeypatch.setattr(unproven, "_now", lambda hours=hours: NOW + timedelta(hours=hours))
+        lines = run_ledger("unproven", "--profile", str(tmp_path)).out.splitlines()
+        assert len(lines) == 3
+        assert [line.endswith("  overdue") for line in lines if chips[0] in line] == [overdue]
+        assert not any(chips[1] in line for line in lines)
+        objects = [
+            json.loads(line) for line in run_ledger("unproven", "--json", "--profile", str(tmp_path)).out.splitlines()
+        ]
+        assert [each.get("overdue") for each in objects] == [None, None, overdue]
+    assert len(run_ledger("unproven").out.splitlines()) == 4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -26,8 +27,8 @@ from provisioning_server.products.signer_watch import SignerWatch
 from provisioning_server.signers.registry import SignerRegistry
 from tests.support.in_memory_signer import NOW, MemorySigner, SigningKey
 from tests.support.ledgers import ledger_in, records_of
-from tests.support.products import profile_text, profiled, served
-from tests.support.server_parts import RememberingLog, answer, asked, chip_serial, request
+from tests.support.products import chip_of, profile_text, profiled, served
+from tests.support.server_parts import RememberingLog, answer, asked, chip_serial
 
 SIGNER = MemorySigner()
 
@@ -36,15 +37,6 @@ SIGNER = MemorySigner()
 def records(tmp_path: Path) -> Iterator[SqlLedger]:
     with contextlib.closing(ledger_in(tmp_path)) as records:
         yield records
-
-
-def chip_of(
-    signer: MemorySigner, number: int = 1, product: str = "", *, zone: bytes = DEFAULT_608A
-) -> CertificatesRequest:
-    """Return the request of a chip that was locked with a configuration."""
-    message = request(signer, number=number)
-    locked = message.config_zone[:16] + zone[16:86] + message.config_zone[86:88] + zone[88:]
-    return replace(message, config_zone=locked, product=product)
 
 
 def ask(
@@ -108,6 +100,13 @@ def test_wrongly_configured_chip_is_refused_with_the_fields_in_words(records: Sq
     assert "slot 0 SlotConfig is 0084, not 0085 ('P-256 private key: ECDH in clear; fixed; lockable', not " in message
     assert message.endswith("Set the board aside.")
     assert not records_of(records, chip_serial(1))
+
+
+def test_rejection_of_a_chip_that_differs_everywhere_is_whole(records: SqlLedger) -> None:
+    message = replace(chip_of(SIGNER), config_zone=chip_of(SIGNER).config_zone[:16] + bytes(112))
+    code, text = refused(records, profiled(profile_text("a" * 32)), message)
+    assert code == Code.REQUEST_INVALID
+    assert re.search(r"; [0-9]+ more fields differ\. Set the board aside\.$", text)
 
 
 def test_client_learns_it_before_its_first_board(records: SqlLedger) -> None:
