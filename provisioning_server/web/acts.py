@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from hashlib import sha256
 from typing import Any, Final
 
 from atcaprov.errors import AtcaProvError, Code
 from atcaprov.log import Log
 from atcaprov.terminal.printable import printable
+from provisioning_server.ledger.store import StoredCertificate
 
 NOTE_MAX: Final = 200
 RunCommand = Callable[[str, dict[str, Any]], Awaitable[dict[str, Any]]]
@@ -28,15 +30,21 @@ class Acts:
 
     async def remove_station(self, station: str, note: str, who: str) -> None:
         """Remove a station; raises AtcaProvError."""
-        await self._do("station-remove", {"station": station, "reason": _note(note), "by": who})
+        await self._do("station-remove", {"name": station, "reason": _note(note), "by": who})
 
     async def close_order(self, order: str, note: str, who: str) -> None:
         """Close a work order; raises AtcaProvError."""
         await self._do("order-close", {"order": order, "reason": _note(note), "by": who})
 
-    async def revoke(self, certificate_index: int, reason: str, note: str, who: str) -> None:
-        """Revoke one certificate; raises AtcaProvError."""
-        await self._do("revoke", {"index": certificate_index, "reason": reason, "note": _note(note), "by": who})
+    async def revoke(self, stored: StoredCertificate, reason: str, note: str, who: str) -> None:
+        """Revoke one certificate; raises AtcaProvError, also when the ledger has another one of its number by now."""
+        selection = {
+            "serial": stored.record.certificate_serial.hex(),
+            "signer": stored.record.signer_serial.hex(),
+        }
+        digest = sha256(str(stored.index).encode()).hexdigest()
+        order = {"selection": selection, "reason": reason, "digest": digest, "note": _note(note)}
+        await self._do("revoke", {**order, "by": who})
 
     async def _do(self, command: str, arguments: dict[str, Any]) -> None:
         self._log.info(f"{command} was asked for by {arguments['by']}.")

@@ -50,10 +50,10 @@ class CertificatePages:
     async def _list(self, visit: Visit) -> Response:
         query = visit.request.query_params
         wanted, chosen = query.get("q", "").strip(), query.get("list", "newest")
-        if chosen not in LISTS or len(wanted) > QUERY_MAX:
+        order = query.get("order", "")
+        if chosen not in LISTS or max(len(wanted), len(order)) > QUERY_MAX or not (wanted + order).isprintable():
             raise HTTPException(400, "There is no such list.")
         before = _index(query["before"]) if "before" in query else None
-        order = query.get("order", "")
         found = await self._reader.ask(_question(wanted, order, chosen, before))
         shown = found[:SHOWN]
         older = shown[-1].index if len(found) > SHOWN and not wanted else None
@@ -107,7 +107,7 @@ class CertificatePages:
         reason = visit.fields.get("reason", "")
         if reason not in REASONS:
             raise HTTPException(400, "There is no such reason.")
-        await self._acts.revoke(stored.index, reason, visit.fields.get("note", ""), visit.who)
+        await self._acts.revoke(stored, reason, visit.fields.get("note", ""), visit.who)
         return RedirectResponse(f"/certificates/{stored.index}", 303)
 
     async def _download(self, visit: Visit) -> Response:

@@ -7,6 +7,7 @@ import itertools
 import re
 from collections.abc import Iterator
 from datetime import timedelta
+from urllib.parse import quote
 
 import pytest
 from cryptography import x509
@@ -82,16 +83,14 @@ def test_certificate_is_found_by_each_of_its_names(pages: MemoryPages, number: i
         assert links(text_of(pages, f"/certificates?q={text.replace(' ', '+')}")) == [stored.index], text
 
 
-@pytest.mark.parametrize("text", ["0123000000000000FFEE", "box", "U", "%", "_", "' OR 1=1 --", "0" * 41, "\x00", "é"])
+@pytest.mark.parametrize("text", ["0123000000000000FFEE", "box", "U", "%", "_", "' OR 1=1 --", "0" * 41, "é"])
 def test_what_does_not_exist_is_not_found(pages: MemoryPages, text: str) -> None:
-    text_page = pages.ask("GET", "/certificates?q=" + re.sub(r".", lambda each: quoted(each[0]), text, flags=re.DOTALL),
-                          pages.log_in(Role.LOOK))  # fmt: skip
-    assert text_page.status == 200
-    assert links(text_page.text) == []
+    assert links(text_of(pages, f"/certificates?q={quote(text)}")) == []
 
 
-def quoted(character: str) -> str:
-    return "".join(f"%{byte:02X}" for byte in character.encode())
+@pytest.mark.parametrize("query", ["q=%00", "q=a%0Ab", "order=%1B", "q=" + "1" * 129, "list=%00"])
+def test_questions_that_cannot_be_typed_are_refused(pages: MemoryPages, query: str) -> None:
+    assert pages.ask("GET", f"/certificates?{query}", pages.log_in(Role.LOOK)).status == 400
 
 
 def test_lists_are_read_page_by_page(pages: MemoryPages) -> None:
@@ -173,12 +172,12 @@ def test_the_audit_page_shows_the_head_of_the_log(pages: MemoryPages) -> None:
 
 
 ACTS = [
-    ("/stations/remove?name=line-1", "/stations", ("station-remove", {"station": "line-1", "reason": "worn out"})),
+    ("/stations/remove?name=line-1", "/stations", ("station-remove", {"name": "line-1", "reason": "worn out"})),
     ("/orders/close?name=A-1002", "/orders", ("order-close", {"order": "A-1002", "reason": "worn out"})),
     (
         "/certificates/1/revoke",
         "/certificates/1",
-        ("revoke", {"index": 1, "reason": "superseded", "note": "worn out"}),
+        ("revoke", {"reason": "superseded", "note": "worn out"}),
     ),
 ]
 
@@ -194,7 +193,9 @@ def test_an_administrator_confirms_and_it_is_done_in_his_name(
     reply = pages.ask("POST", path, session, fields, peer="192.0.2.9")
     assert (reply.status, reply.headers["location"]) == (303, after)
     who = f"web administer {session.name} 192.0.2.9"
-    assert pages.done == [(done[0], {**done[1], "by": who})]
+    ((command, arguments),) = pages.done
+    assert command == done[0]
+    assert {**done[1], "by": who}.items() <= arguments.items()
     assert pages.log.lines[-1] == f"info: {done[0]} was asked for by {who}."
 
 
