@@ -92,7 +92,11 @@ class Pages:
     def application(self) -> Starlette:
         """Return the routes as an ASGI application."""
         routes = [*self.public_routes(), *map(self._reception.route, self.routes())]
-        return Starlette(routes=routes, exception_handlers={HTTPException: _short, ClientDisconnect: _disconnected})
+        application = Starlette(
+            routes=routes, exception_handlers={HTTPException: _short, ClientDisconnect: _disconnected}
+        )
+        application.router.redirect_slashes = False  # there is one address for each page
+        return application
 
     def public_routes(self) -> list[Route]:
         """Return what anyone reaches who reaches the port."""
