@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from hashlib import sha256
 from typing import Any, Final
 
 from atcaprov.errors import AtcaProvError, Code
 from atcaprov.log import Log
 from atcaprov.terminal.printable import printable
 from provisioning_server.ledger.store import StoredCertificate
+from provisioning_server.revocation.reasons import read_reason
+from provisioning_server.revocation.revoke import REVOKE, RevocationOrder
+from provisioning_server.revocation.selection import Chosen, Selection
 
 NOTE_MAX: Final = 200
 RunCommand = Callable[[str, dict[str, Any]], Awaitable[dict[str, Any]]]
@@ -38,13 +40,9 @@ class Acts:
 
     async def revoke(self, stored: StoredCertificate, reason: str, note: str, who: str) -> None:
         """Revoke one certificate; raises AtcaProvError, also when the ledger has another one of its number by now."""
-        selection = {
-            "serial": stored.record.certificate_serial.hex(),
-            "signer": stored.record.signer_serial.hex(),
-        }
-        digest = sha256(str(stored.index).encode()).hexdigest()
-        order = {"selection": selection, "reason": reason, "digest": digest, "note": _note(note)}
-        await self._do("revoke", {**order, "by": who})
+        selection = Selection(serial=stored.record.certificate_serial, signer=stored.record.signer_serial)
+        order = RevocationOrder(selection, read_reason(reason), Chosen((stored,), ()).digest, _note(note))
+        await self._do(REVOKE, {**order.to_json(), "by": who})
 
     async def _do(self, command: str, arguments: dict[str, Any]) -> None:
         self._log.info(f"{command} was asked for by {arguments['by']}.")
