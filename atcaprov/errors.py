@@ -123,6 +123,7 @@ class Code(enum.StrEnum):
     CHAIN_SURPLUS = "chain-surplus"
     ROOT_NOT_PINNED = "root-not-pinned"
     KEY_MISMATCH = "key-mismatch"
+    BUNDLE_CHANGED = "bundle-changed"
     CLOCK_WRONG = "clock-wrong"
     SERVER_BEHIND = "server-behind"
     LEDGER_FORKED = "ledger-forked"

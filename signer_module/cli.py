@@ -12,6 +12,7 @@ from atcaprov.program.log_options import log_options
 from atcaprov.program.log_output import logged_on_stderr
 from atcaprov.program.process_hardening import harden_process, lock_memory
 from signer_module.commands import (
+    ceremony,
     create_root,
     create_signer,
     definition,
@@ -52,6 +53,7 @@ cli.add_command(info_verify_export.backup_command)
 cli.add_command(password.password_group)
 cli.add_command(description.description_command)
 cli.add_command(definition.definition_group)
+cli.add_command(ceremony.ceremony_group)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import click
 
 from atcaprov.bounded_reading import read_bytes
-from atcaprov.device.device import Device
-from atcaprov.errors import CertificateError, Code, ProvisioningError, UsageError
+from atcaprov.errors import UsageError
 from atcaprov.program.console_text import say
 from atcaprov.terminal.printable import printable
 from signer_module.commands import options
@@ -33,13 +31,11 @@ from signer_module.commands.options import (
     signer_options,
 )
 from signer_module.commands.password_options import PasswordSource, password_options
+from signer_module.commands.root_key import opened_root_key, require_left
 from signer_module.expiry_warnings import end_from, end_of, of_signer, outliving, reader_note
 from signer_module.hsm.signer import create_in_hsm
 from signer_module.on_chip.creation.chip_check import read_signer_module
-from signer_module.on_chip.creation.plan import kept_if_good
 from signer_module.on_chip.creation.signer_module import create_signer_module
-from signer_module.on_chip.module import RootModule
-from signer_module.on_chip.public_contents import RootModuleContents, read_module
 from signer_module.on_files import folder_files
 from signer_module.on_files.create_signer import create_signer, definitions_of
 from signer_module.on_files.key_file import SoftwareKey, key_is_encrypted, load_key
@@ -88,13 +84,13 @@ def signer_create(
     root = RootFolder.load(root_path)
     if device is not None:
         order_options.look_first(device, source, lambda chip: read_signer_module(chip, root.public_key))
-    with _root_key(root, root_device, root_source) as root_key:
+    with opened_root_key(root, root_device, root_source) as root_key:
         if device is not None:
             _signer_on_module(device, root, root_key, signer_options, order_options, source)
         elif out is not None and hsm is not None:
             _signer_in_hsm(out, root, root_key, signer_options, hsm, source, index)
         elif out is not None:
-            _require_left(root_key)
+            require_left(root_key)
             key = _signer_key(key_path, key_source)
             _signer_on_files(
                 out, root, root_key, signer_options, key, source.choose("Password for the signer key"), index
@@ -113,7 +109,7 @@ def _signer_on_module(
 
     def consent(plan: Sequence[str]) -> None:
         """Ask for consent; a finished module needs neither consent nor the root's signature."""
-        _require_left(root_key)
+        require_left(root_key)
         signer, device_definition = definitions_of(root, signer_options.descriptions, now)
         end = end_from(signer, now)
         ends = outliving(end, end_of(root.certificate), device_definition, now)
@@ -151,7 +147,7 @@ def _signer_in_hsm(
         lambda: source.read(PIN_PROMPT),
         root=root,
         root_key=root_key,
-        require_left=_require_left,
+        require_left=require_left,
         descriptions=signer_options.descriptions,
         signer_id=signer_options.signer_id,
         now=options.now(),
@@ -193,42 +189,6 @@ def tell_folder(signer: SignerFolder, authorities: Iterable[bytes] = ()) -> None
     note = reader_note(end_of(signer.certificate), signer.signer_definition, signer.device_definition, now)
     for line in (*note, *warnings(of_signer(signer, now, authorities))):
         say(line, err=True)
-
-
-@contextmanager
-def _root_key(root: RootFolder, url: str | None, source: PasswordSource) -> Iterator[RootKey]:
-    """Give what signs with a root's key: its file, or the root module at `url`."""
-    if root.has_key:
-        if url is not None:
-            raise UsageError(f"The key of {root.path} is a file. Leave out --root-device.")
-        password = source.read("Password of the root key") if root.key_is_encrypted else None
-        yield root.unlock(password)
-        return
-    if url is None:
-        raise UsageError(f"The key of {root.path} is on a root module.", advice="Give it with --root-device.")
-    with _open_root(url) as module:
-        if module.public_key != root.public_key:
-            raise CertificateError(f"The root module at {url} is not that of {root.path}.", code=Code.KEY_MISMATCH)
-        module.unlock(source.read("Password of the root module") if module.needs_password else None)
-        yield module
-
-
-def _require_left(root_key: RootKey) -> None:
-    """Raise UsageError (quota-used-up) if the root has made all signatures that its chip allows."""
-    if isinstance(root_key, RootModule) and root_key.remaining == 0:
-        raise UsageError(
-            "The root module's quota is used up.",
-            advice="Make a new root.",
-            code=Code.QUOTA_USED_UP,
-        )
-
-
-def _open_root(url: str) -> RootModule:
-    with kept_if_good(Device.open(url)) as device:
-        contents = read_module(device)
-        if not isinstance(contents, RootModuleContents):
-            raise ProvisioningError(f"The module at {url} is a signer, not a root.", code=Code.NOT_A_MODULE)
-        return RootModule(device, contents)
 
 
 def _signer_key(path: Path | None, source: PasswordSource) -> SoftwareKey:
