@@ -15,6 +15,7 @@ from atcaprov.certs.rebuild import rebuild, to_be_signed
 from atcaprov.certs.x509_layout import authority_layout
 from atcaprov.errors import AtcaProvError, CertificateError, UsageError
 from provisioning_server.audit.findings import SHOWN, AuditReport
+from provisioning_server.audit.revocation_check import RevocationCheck
 from provisioning_server.ledger.administration import (
     CrlIssued,
     OrderClosed,
@@ -52,6 +53,7 @@ class EntryCheck:
         self._read_documents = documents
         self._read_entry = entry
         self._documents: dict[str, SignerDocuments | None] = {}
+        self._revocations = RevocationCheck(report, self._certificate_at)
         self._chains: set[str] = set()
         """Ids of documents with which a whole chain was checked; further certificates differ in what is compared."""
 
@@ -72,6 +74,7 @@ class EntryCheck:
         documents = self._documents_of(record.documents, index)
         if documents is None:
             return
+        self._revocations.know(record.signer_serial, documents.signer_public_key, documents.signer_certificate)
         try:
             if record.documents not in self._chains:
                 self._chains.add(record.documents)
@@ -116,16 +119,26 @@ class EntryCheck:
 
     def _certificate_of(self, index: int, reported: Reported) -> Issued | None:
         """Return the certificate that a report is about, which must stand before it."""
+        found = self._certificate_at(index, reported.certificate_index)
+        if found is None:
+            self._report.find("report-without-certificate", "The report is about no earlier certificate.", index)
+        return found
+
+    def _certificate_at(self, before: int, index: int) -> Issued | None:
+        """Return the certificate of an entry that stands before another one; None if none stands there."""
         try:
-            if not reported.certificate_index < index:
+            if not 0 <= index < before:
                 raise ValueError
-            event = decode(self._read_entry(reported.certificate_index).decode("ascii"))
+            event = decode(self._read_entry(index).decode("ascii"))
         except (ValueError, UsageError):
-            event = None
-        if isinstance(event, Issued):
-            return event
-        self._report.find("report-without-certificate", "The report is about no earlier certificate.", index)
-        return None
+            return None
+        return event if isinstance(event, Issued) else None
+
+    def _revoked(self, index: int, revoked: Revoked) -> None:
+        self._revocations.take_revoked(index, revoked)
+
+    def _crl(self, index: int, issued: CrlIssued) -> None:
+        self._revocations.take_list(index, issued)
 
     def _clock(self, index: int, accepted: ClockAccepted) -> None:
         self._remark(index, "a clock that was behind the records was accepted", accepted.reason)
@@ -162,8 +175,8 @@ _CHECKS: Final[dict[type[Event], tuple[str, Any]]] = {
     StationRemoved: ("removed stations", EntryCheck._nothing),
     OrderOpened: ("opened orders", EntryCheck._nothing),
     OrderClosed: ("closed orders", EntryCheck._nothing),
-    Revoked: ("revocations", EntryCheck._nothing),
-    CrlIssued: ("revocation lists", EntryCheck._nothing),
+    Revoked: ("revocations", EntryCheck._revoked),
+    CrlIssued: ("revocation lists", EntryCheck._crl),
 }
 
 

@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Final
 
 from provisioning_server.audit.findings import AuditReport
+from provisioning_server.ledger.administration import Revoked
 from provisioning_server.ledger.changes import Event, Issued, Reported
 from provisioning_server.ledger.store import Ledger, StoredCertificate
 
@@ -50,6 +51,8 @@ def _check_batch(ledger: Ledger, batch: list[tuple[int, Event]], report: AuditRe
             stored = _stored(known.of_chip(event.chip_serial), event.certificate_index)
             if stored is None or stored.proven is None:
                 report.find("table-differs", "The table of certificates does not have this proof.", index)
+        elif isinstance(event, Revoked) and ledger.administered.revocation(event.certificate_index) != event:
+            report.find("table-differs", "The table of revocations does not have this one.", index)
 
 
 def _stored(certificates: Iterable[StoredCertificate], index: int) -> StoredCertificate | None:

@@ -49,11 +49,16 @@ class TwiceCheck:
         self._report = report
         self._allow_rekey = allow_rekey
         self._chips, self._keys = SeenValues(), SeenValues()
+        self._superseded: dict[int, int] = {}
 
     def take(self, record: IssuedRecord) -> None:
         """Remember the chip and the key of a certificate."""
         self._chips.add(record.chip_serial)
         self._keys.add(record.public_key)
+
+    def take_superseded(self, index: int, certificate_index: int) -> None:
+        """Remember that the certificate of an entry was revoked, at `index`, so that another one takes its place."""
+        self._superseded[certificate_index] = index
 
     def judge(self, certificates: Callable[[], Iterator[tuple[int, IssuedRecord]]]) -> None:
         """Read the certificates once more if a chip or a key came twice, and record what is not allowed."""
@@ -69,7 +74,7 @@ class TwiceCheck:
             if _short(record.chip_serial) in chips:
                 before = of_chip.get(record.chip_serial)
                 of_chip[record.chip_serial] = (index, record)
-                if before is not None:
+                if before is not None and not self._superseded.get(before[0], index) < index:
                     self._judge_chip(index, record, *before)
 
     def _judge_key(self, index: int, record: IssuedRecord, first: int, earlier: IssuedRecord) -> None:

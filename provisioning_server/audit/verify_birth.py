@@ -9,6 +9,7 @@ from provisioning_server.audit.birth_record import BirthRecord
 from provisioning_server.audit.entry_check import EntryCheck
 from provisioning_server.audit.findings import AuditReport
 from provisioning_server.audit.verify_log import AuditOrder
+from provisioning_server.ledger.administration import Revoked
 from provisioning_server.ledger.changes import Event, Issued, Lost, Reported
 from provisioning_server.records.signer_documents import SignerDocuments
 
@@ -54,7 +55,7 @@ def _check_about(record: BirthRecord, index: int, event: Event | None, report: A
     if event is None:
         return
     chip = event.record.chip_serial if isinstance(event, Issued) else None
-    if isinstance(event, Reported):
+    if isinstance(event, Reported | Revoked):
         chip = event.chip_serial
     if isinstance(event, Lost):
         chip = event.intent.chip_serial
@@ -82,5 +83,7 @@ def _tell(record: BirthRecord, report: AuditReport) -> None:
         f"Certificates of chip {chip}: {counts['certificates']}, each signed, with its chain to the root.",
         f"Proofs that the chip has the key of its certificate: {counts['proofs of possession']}.",
     ]
+    if counts["revocations"]:
+        report.remarks.append(f"Certificates of the chip that were revoked: {counts['revocations']}.")
     if not counts["proofs of possession"]:
         report.remarks.append("The chip has not proven that it has the key of its certificate.")

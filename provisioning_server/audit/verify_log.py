@@ -17,6 +17,7 @@ from provisioning_server.audit.log_source import EntryReader, FolderLog, LedgerL
 from provisioning_server.audit.table_check import check_tables
 from provisioning_server.audit.tree_check import TreeCheck
 from provisioning_server.audit.twice_check import TwiceCheck
+from provisioning_server.ledger.administration import SUPERSEDED, Revoked
 from provisioning_server.ledger.changes import Event, Issued
 from provisioning_server.ledger.entry_bodies import decode
 
@@ -47,6 +48,8 @@ def verify_log(source: LogSource, order: AuditOrder) -> AuditReport:
         event = entries.take(index, body)
         if isinstance(event, Issued):
             twice.take(event.record)
+        elif isinstance(event, Revoked) and event.reason == SUPERSEDED:
+            twice.take_superseded(index, event.certificate_index)
 
     tree.run(take)
     twice.judge(lambda: _certificates(source))
@@ -147,6 +150,11 @@ def _tell(source: LogSource, order: AuditOrder, report: AuditReport) -> None:
         f"Proofs that a chip has the key of its certificate: {counts['proofs of possession']}.",
         "No key was certified for two chips" + ("." if order.allow_rekey else ", and no chip for two keys."),
     ]
+    if counts["revocations"] or counts["revocation lists"]:
+        report.checked.append(
+            f"Revoked certificates: {counts['revocations']}. Lists of them: {counts['revocation lists']}, each with"
+            " what was revoked before it."
+        )
     if not order.since and not isinstance(source, FolderLog):
         report.remarks.append("Whether entries at the end were removed can only be told with an older checkpoint.")
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,10 @@ class OrderClosed:
     order: str
     reason: str
     by: str = ""
+
+
+SUPERSEDED: Final = "superseded"
+"""The reason for which a chip gets another certificate."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import Final
 from cryptography import x509
 
 from atcaprov.errors import UsageError
+from provisioning_server.ledger import administration
 
 
 class Reason(enum.StrEnum):
@@ -18,7 +19,7 @@ class Reason(enum.StrEnum):
     UNSPECIFIED = "unspecified"
     KEY_COMPROMISE = "keyCompromise"
     AFFILIATION_CHANGED = "affiliationChanged"
-    SUPERSEDED = "superseded"
+    SUPERSEDED = administration.SUPERSEDED
     CESSATION_OF_OPERATION = "cessationOfOperation"
     PRIVILEGE_WITHDRAWN = "privilegeWithdrawn"
 
