@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,11 +10,13 @@ from atcaprov.bounded_reading import MalformedError, is_folder, parse_toml, path
 from atcaprov.certs.certificate_files import read_certificate
 from atcaprov.certs.descriptions.description import CertificateDescription
 from atcaprov.certs.document_reader import Fault
+from atcaprov.certs.unit_rule import UnitRule
 from atcaprov.certs.x509_layout import authority_layout
 from atcaprov.config_zone.defaults import DEFAULT_608A, DEFAULT_CERTIFICATE_SLOTS
 from atcaprov.config_zone.findings import Allow
 from atcaprov.config_zone.toml_fields import ZoneFieldError
 from atcaprov.config_zone.toml_file import build
+from atcaprov.config_zone.zone import ConfigZone
 from atcaprov.config_zone.zone_file import read_zone_file
 from atcaprov.errors import AtcaProvError, Code, UsageError
 from atcaprov.product_profile.profile import ProductProfile, ProofPolicy, ProofRule, SignerRule
@@ -158,6 +160,8 @@ def _chip(values: Mapping[str, Any], certificate: CertificateDescription, locate
         slot = certificate.slots.compressed_certificate
         raise located.fault("chip.certificate_slots", f"must hold slot {slot}, where the certificate goes")
     zone = _zone(values, located)
+    if certificate.unit is not None and part is DeliveredPart.BLANK:
+        _require_place_of_unit(certificate.unit, ConfigZone(zone), slots, located)
     try:
         return Profile(
             config_zone=zone,
@@ -170,6 +174,20 @@ def _chip(values: Mapping[str, Any], certificate: CertificateDescription, locate
     except UsageError as error:
         advice = "" if error.code == Code.CONFIG_ZONE_UNSAFE else error.advice
         raise located.refused("chip", error.what, advice) from error
+
+
+def _require_place_of_unit(
+    unit: UnitRule, zone: ConfigZone, certificate_slots: Collection[int], located: _LocatedToml
+) -> None:
+    """Refuse a slot for the unit's name that no reader of the certificate can read, or that holds something else."""
+    if unit.slot is None:
+        return
+    if unit.slot in certificate_slots:
+        raise located.fault("unit.slot", f"is {unit.slot}, which is one of chip.certificate_slots")
+    slot = zone.slots[unit.slot]
+    if slot.private or not slot.clear_read:
+        why = "holds a private key" if slot.private else "cannot be read in clear"
+        raise located.fault("unit.slot", f"is {unit.slot}, which {why} in this configuration zone")
 
 
 def _zone(values: Mapping[str, Any], located: _LocatedToml) -> bytes:

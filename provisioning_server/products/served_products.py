@@ -79,7 +79,7 @@ class _Products:
         product = next((each for each in self.products if each.name == request.product), None)
         if product is None:
             return rejections.product_unknown(request.product, [each.name for each in self.products if each.name])
-        at = differing(request.config_zone, product.config_zone) if request.config_zone else []
+        at = differing(request.config_zone, product.config_zone) if request.config_zone else ()
         return _other_configuration(request, product, at) if at else product
 
     def fitting(self, request: ProductRequest, documents: SignerDocuments | None) -> Product | ErrorReply:

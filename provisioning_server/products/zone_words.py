@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import functools
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from atcaprov.chip.maker_tables import TFLXTLS_TABLE
@@ -10,17 +11,28 @@ from atcaprov.config_zone.diff import Difference, diff
 from atcaprov.config_zone.zone import ConfigZone, Part
 from atcaprov.device.zones.config_zone import differing_bytes
 
+_OWN: Final = 16
+"""Bytes at the beginning of a zone that the maker has set: serial number, revision, AES_Enable, I2C_Enable."""
 _NAMED: Final = 3
 _LONGEST_MEANING: Final = 60
 _LONGEST: Final = 320
 """Characters of the named fields with their meanings, so that all of a rejection fits into a reply."""
 
 
-def differing(found: bytes, wanted: bytes) -> list[int]:
-    """Return where a locked zone is not that of a product (128 bytes each); TFLXTLS of all orders are one product."""
+def differing(found: bytes, wanted: bytes) -> Sequence[int]:
+    """Return where a locked zone is not that of a product (128 bytes each); TFLXTLS of all orders are one product.
+
+    Bytes 0 to 15, which are each chip's own, do not count; so chips of one product are compared once.
+    """
+    return _differing(found[_OWN:], wanted)
+
+
+@functools.lru_cache(maxsize=1024)
+def _differing(found: bytes, wanted: bytes) -> tuple[int, ...]:
+    zone = bytes(_OWN) + found
     if not TFLXTLS_TABLE.differing_bytes(wanted):
-        return TFLXTLS_TABLE.differing_bytes(found)
-    return differing_bytes(found, wanted)
+        return tuple(TFLXTLS_TABLE.differing_bytes(zone))
+    return tuple(differing_bytes(zone, wanted))
 
 
 def differing_fields(found: bytes, wanted: bytes, at: Collection[int]) -> str:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atcaprov import Code, UsageError
+from atcaprov.chip.maker_tables import TFLXTLS_TABLE
 from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.product_profile.preset import PRESETS
 from atcaprov.product_profile.profile import ProofPolicy, SignerRule
@@ -184,6 +185,15 @@ def test_fault_in_another_file_names_that_file(tmp_path: Path) -> None:
     (tmp_path / "device.toml").write_text((ROOT / "configs" / "certificates" / "signer.toml").read_text())
     found = refusal('name = "x"\ndescription = "device.toml"\n', tmp_path / "p.toml")
     assert "line 2: description names the description of a signer; a device's is needed." in found
+
+
+def test_trust_flex_part_has_the_makers_zone() -> None:
+    text = replaced("[certificate]", '[chip]\npart = "tflxtls"\nlock_slots = [10]\n[certificate]')
+    profile = profile_from_toml(text, FILE)
+    assert profile.chip.part is DeliveredPart.TFLXTLS
+    assert profile.config_zone == TFLXTLS_TABLE.config
+    other = text.replace("private_key = 0", "private_key = 1")
+    assert "line 2: Slot 1 of a TFLXTLS holds no key that signs messages." in refusal(other)
 
 
 def test_profile_without_certificate_is_refused() -> None:
