@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from atcaprov import Board, Code, TcpClient, TransportError
+from atcaprov import Board, Code, TcpClient, TransportError, UsageError
 from atcaprov.provisioning import server_connection
 
 
@@ -149,3 +149,45 @@ def test_slow_server_ends_with_the_time_of_the_exchange(monkeypatch: pytest.Monk
         assert _ask(client, b"again") == b"again"
         assert len(connections) == 2
         client.close()
+
+
+def test_exchange_that_is_given_up_is_reset() -> None:
+    """Otherwise the system may deliver the rest of its request later, when the chip has another key."""
+    ended: list[type[BaseException] | None] = []
+
+    def wait(connection: socket.socket) -> None:
+        try:
+            while connection.recv(100):
+                pass
+            ended.append(None)
+        except ConnectionError as error:
+            ended.append(type(error))
+
+    with _server(wait) as (port, _):
+        for finishes in (True, False):
+            client = TcpClient("127.0.0.1", port)
+            client.certreq_start()
+            client.certreq_send(b"request")
+            if finishes:
+                client.certreq_done()
+            client.close()
+            while len(ended) < 1 + (not finishes):
+                pass
+    assert ended == [None, ConnectionResetError]
+
+
+def test_server_that_is_named_twice_or_malformed_is_refused() -> None:
+    for servers in (["ca1.example", "ca1.example:11235"], ["ca1.example:x"], [""]):
+        with pytest.raises(UsageError):
+            TcpClient(servers=servers)
+
+
+def test_each_server_has_a_connection_that_is_kept() -> None:
+    with _server(_echo) as (one, at_one), _server(_echo) as (other, at_other):
+        client = TcpClient(servers=[f"127.0.0.1:{one}", f"127.0.0.1:{other}"])
+        for server in (*client.servers, *client.servers):
+            client.use_server(server)
+            assert client.server == server
+            assert _ask(client, server.encode()) == server.encode()
+        client.close()
+        assert (len(at_one), len(at_other)) == (1, 1)

@@ -8,7 +8,8 @@ import pytest
 
 from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.device.zones.config_zone import require_possible_extras
-from atcaprov.errors import Code, ProvisioningError, TransportError
+from atcaprov.errors import Code, ProvisioningError, ServerRejected, TransportError
+from atcaprov.stages import Stage, StageStatus
 from provisioning_client.console_output import ConsoleOutput
 from provisioning_client.json_output import JsonOutput
 
@@ -92,3 +93,49 @@ def test_red_bin_is_named_once() -> None:
             require_possible_extras(bytes(used), DEFAULT_608A)
         output.board_failed(caught.value)
         assert printed[-1].count("red bin") == 1
+
+
+BUSY = ServerRejected("The station asks too often.", code=Code.SERVER_BUSY)
+
+
+def test_busy_server_is_shown_on_a_line_of_its_own_within_a_stage() -> None:
+    printed: list[str] = []
+    output = ConsoleOutput(printed.append)
+    output.stage(Stage.CERTS_REQUEST, StageStatus.START)
+    output.server_busy(2.345, BUSY)
+    output.stage(Stage.CERTS_REQUEST, StageStatus.DONE)
+    output.server_busy(1.0, BUSY)
+    told = "    The server is busy and is asked again in {} s: The station asks too often."
+    assert "".join(printed).splitlines() == [
+        "Requesting certificates...",
+        told.format("2.3"),
+        "Requesting certificates...done",
+        told.format("1.0"),
+    ]
+
+
+def test_refusal_of_the_server_names_the_request() -> None:
+    printed: list[str] = []
+    output = ConsoleOutput(printed.append)
+    output.board_failed(BUSY)
+    output.run_begins(bytes(range(16)))
+    output.board_failed(ELSEWHERE)
+    assert "Request" not in "".join(printed)
+    output.board_failed(BUSY)
+    assert "    Request 000102030405060708090a0b0c0d0e0f in the server's log.\n" in printed[-1]
+
+
+def test_json_lines_name_request_server_and_station() -> None:
+    printed: list[str] = []
+    output = JsonOutput(printed.append)
+    output.board_found(bytes(9), "emulator:")
+    output.run_begins(b"\x07" * 16)
+    output.server_used("ca1.example:11235", "line-1")
+    output.stage(Stage.CERTS_REQUEST, StageStatus.START)
+    output.server_busy(2.34, BUSY)
+    output.server_used("ca2.example:11235", "line-1")
+    output.board_failed(BUSY)
+    stage, busy, result = map(json.loads, printed[1:])
+    assert stage["request"] == busy["request"] == result["request"] == "07" * 16
+    assert (busy["event"], busy["seconds"], busy["code"]) == ("busy", 2.3, "server-busy")
+    assert (busy["server"], result["server"], result["station"]) == ("ca1.example:11235", "ca2.example:11235", "line-1")
