@@ -17,7 +17,7 @@ _Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 _OPTIONS: Final[tuple[_Decorator, ...]] = (
     click.option("--chip", metavar="SN", type=SerialNumber(), help="Only of the chip with this serial number."),
     click.option("--signer", metavar="SN", type=SerialNumber(), help="Only of the signer with this serial number."),
-    click.option("--station", metavar="ADDRESS", help="Only those that were asked for from this IP address."),
+    click.option("--station", metavar="NAME/IP", help="Only what this station or address asked for."),
     click.option("--since", metavar="TIME", type=Moment(), help="Issued at this time (UTC) or later."),
     click.option("--until", metavar="TIME", type=Moment(), help="Issued before this time."),
     click.option(

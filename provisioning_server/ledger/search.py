@@ -16,9 +16,10 @@ PAGE: Final = 500
 class CertificateFilter:
     """Which certificates are wanted: all that fit everything that is given.
 
-    `chip_serial` and `signer_serial` 9 bytes, `public_key` 64 (X||Y); `station` is an address without a port, such as
-    `192.0.2.7`; issued from `since` on and before `until`; `proven` says whether a proof was seen; `fate` is what was
-    reported last, the empty text if nothing was; `order` is a work order; `revoked` says whether it was taken back.
+    `chip_serial` and `signer_serial` 9 bytes, `public_key` 64 (X||Y); `station` is the name of a station, or an address
+    without a port, such as `192.0.2.7`; issued from `since` on and before `until`; `proven` says whether a proof was
+    seen; `fate` is what was reported last, the empty text if nothing was; `order` is a work order; `revoked` says
+    whether it was taken back.
     """
 
     chip_serial: bytes | None = None

@@ -44,10 +44,10 @@ def stored_station(folder: Path, ca: bytes, key: ec.EllipticCurvePrivateKey, cer
 class TlsWireClient(WireClient):
     """A client that speaks the wire protocol over TLS."""
 
-    def __init__(self, address: ServerAddress, context: ssl.SSLContext, source: str = "127.0.0.1") -> None:
-        plain = socket.create_connection(address, PATIENCE, (source, 0))
+    def __init__(self, address: ServerAddress, context: ssl.SSLContext, session: ssl.SSLSession | None = None) -> None:
+        plain = socket.create_connection(address, PATIENCE)
         try:
-            secured = context.wrap_socket(plain, server_hostname="localhost")
+            secured = context.wrap_socket(plain, server_hostname="localhost", session=session)
         except BaseException:
             plain.close()
             raise

@@ -15,6 +15,7 @@ _PACKAGES: Final = {
     "od": "coreutils",
     "openssl": "openssl",
     "certtool": "gnutls-bin",
+    "gnutls-cli": "gnutls-bin",
     "faketime": "faketime",
     "gcc": "gcc",
     "go": "golang-go",

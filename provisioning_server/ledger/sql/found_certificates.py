@@ -33,7 +33,8 @@ def _given(wanted: CertificateFilter) -> Iterator[_Condition]:
         yield "c.revoked IS NOT NULL" if wanted.revoked else "c.revoked IS NULL", ()
     if wanted.station is not None:
         prefix = f"{wanted.station}:"
-        yield "(c.client = ? OR substr(c.client, 1, CAST(? AS INTEGER)) = ?)", (wanted.station, len(prefix), prefix)
+        text = "(c.station = ? OR c.client = ? OR substr(c.client, 1, CAST(? AS INTEGER)) = ?)"
+        yield text, (wanted.station, wanted.station, len(prefix), prefix)
     if wanted.since is not None:
         yield "c.time >= ?", (seconds(wanted.since),)
     if wanted.until is not None:

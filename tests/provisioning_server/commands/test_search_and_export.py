@@ -22,7 +22,7 @@ from provisioning_server.ledger.ledger_place import LedgerPlace
 from provisioning_server.ledger.open_ledger import FILE_NAME, open_ledger
 from provisioning_server.ledger.sql.sql_ledger import SqlLedger
 from tests.provisioning_server.commands.conftest import OTHER_SIGNER, RunLedger, changed
-from tests.provisioning_server.ledger.events import NOW, SIGNER, issued, step
+from tests.provisioning_server.ledger.events import NOW, ORIGIN, SIGNER, issued, step
 from tests.support.programs import run_in_process
 from tests.support.server_parts import chip_serial
 
@@ -44,6 +44,8 @@ def numbers(output: str) -> list[int]:
         (("--signer", SIGNER.serial.hex()), [1, 3]),
         (("--station", "192.0.2.7"), [1, 3]),
         (("--station", "192.0.2"), []),
+        (("--station", ORIGIN.station), [1]),
+        (("--station", f"{ORIGIN.station}x"), []),
         (("--since", "2026-11-21T10:16:40Z"), [2, 3]),
         (("--since", "2026-11-21T12:16:40+02:00"), [2, 3]),
         (("--until", "2026-11-21T10:16:40"), [1]),

@@ -90,6 +90,7 @@ def served(hall: Hall) -> Iterator[Hall]:
         yield hall
 
 
+@pytest.mark.slow
 def test_station_enrols_and_is_named_in_the_records(served: Hall) -> None:
     token = served.token()
     assert token.stat().st_mode & 0o777 == 0o600
@@ -104,6 +105,7 @@ def test_station_enrols_and_is_named_in_the_records(served: Hall) -> None:
     assert json.loads(found.out)["station"] == "line-1"
 
 
+@pytest.mark.slow
 def test_token_may_come_by_a_descriptor_and_is_printed_as_one_line(served: Hall) -> None:
     printed = served.supervisor("station", "add", "line-1").out
     assert printed.count("\n") == 1
@@ -113,6 +115,7 @@ def test_token_may_come_by_a_descriptor_and_is_printed_as_one_line(served: Hall)
     assert served.station("--token-fd", reading).code == 0
 
 
+@pytest.mark.slow
 def test_token_works_once_but_again_for_the_same_key(served: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
     """The answer is lost: first before it came, then while it was written down."""
     token = served.token()
@@ -136,6 +139,7 @@ def test_token_works_once_but_again_for_the_same_key(served: Hall, monkeypatch: 
     assert served.ask(StationIdentity.load(served.folder / "station")) == "good"
 
 
+@pytest.mark.slow
 def test_of_two_computers_that_race_with_one_token_one_is_admitted(served: Hall) -> None:
     token = EnrolmentToken.parse(served.token().read_text())
     together = threading.Barrier(4)
@@ -152,6 +156,7 @@ def test_of_two_computers_that_race_with_one_token_one_is_admitted(served: Hall)
     assert results == ["line-1", "token-used", "token-used", "token-used"]
 
 
+@pytest.mark.slow
 def test_token_and_station_outlast_a_restart_of_the_server(hall: Hall) -> None:
     with hall.served():
         used, unused = hall.token(), hall.token("line-2", "--valid", "7d")
@@ -164,6 +169,7 @@ def test_token_and_station_outlast_a_restart_of_the_server(hall: Hall) -> None:
         assert hall.station("--token-file", unused, "--server", here, folder="two").code == 0
 
 
+@pytest.mark.slow
 def test_commands_work_without_a_running_server(hall: Hall) -> None:
     with hall.served():
         station = hall.enrolled()
@@ -177,6 +183,7 @@ def test_commands_work_without_a_running_server(hall: Hall) -> None:
         assert hall.station("--token-file", later, "--server", here, folder="two").code == 0
 
 
+@pytest.mark.slow
 def test_removal_acts_on_open_connections_and_the_name_can_be_given_again(served: Hall) -> None:
     station = served.enrolled()
     assert served.address is not None
@@ -196,6 +203,7 @@ def test_removal_acts_on_open_connections_and_the_name_can_be_given_again(served
     assert served.ask(station) == "station-removed"
 
 
+@pytest.mark.slow
 def test_removal_takes_open_tokens_back(served: Hall) -> None:
     token = served.token()
     assert served.supervisor("station", "remove", "line-1", "--reason", "mistake").code == 0
@@ -203,6 +211,7 @@ def test_removal_takes_open_tokens_back(served: Hall) -> None:
     assert "[token-unknown]" in done.err
 
 
+@pytest.mark.slow
 def test_station_renews_over_its_own_connection_and_a_lost_answer_costs_nothing(
     served: Hall, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -229,6 +238,7 @@ def test_station_renews_over_its_own_connection_and_a_lost_answer_costs_nothing(
     assert served.ask(StationIdentity.load(served.folder / "again"), 3) == "good"
 
 
+@pytest.mark.slow
 def test_server_with_another_station_ca_gets_no_secret(hall: Hall, tmp_path: Path) -> None:
     with hall.served():
         token = hall.token()
@@ -250,6 +260,7 @@ def test_garbled_token_is_refused_before_anything_is_made(hall: Hall, text: str)
     assert not (hall.folder / "station").exists()
 
 
+@pytest.mark.slow
 def test_token_of_another_server_is_unknown(served: Hall) -> None:
     token = EnrolmentToken.parse(served.token().read_text())
     forged = served.folder / "forged"
@@ -257,12 +268,14 @@ def test_token_of_another_server_is_unknown(served: Hall) -> None:
     assert "[token-unknown]" in served.station("--token-file", forged).err
 
 
+@pytest.mark.slow
 def test_token_is_used_at_the_first_server_that_answers(served: Hall) -> None:
     token = EnrolmentToken.parse(served.token().read_text())
     nobody = ServerPlace("127.0.0.1", 1)
     assert enrol(token, served.folder / "station", (nobody, *token.servers)).name == "line-1"
 
 
+@pytest.mark.slow
 def test_what_a_supervisor_types_wrong_is_refused_with_advice_that_works(served: Hall) -> None:
     served.enrolled()
     twice = served.supervisor("station", "add", "line-1")
@@ -286,6 +299,7 @@ def _every_name_is_this_computer(find: Callable[..., Any]) -> Callable[..., Any]
     return lambda host, *rest, **named: find("127.0.0.1" if host == "line.example" else host, *rest, **named)
 
 
+@pytest.mark.slow
 def test_what_an_operator_types_wrong_is_refused_with_advice_that_works(
     served: Hall, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -311,6 +325,7 @@ def test_what_an_operator_types_wrong_is_refused_with_advice_that_works(
     assert served.station("--renew", "--server", here).code == 0
 
 
+@pytest.mark.slow
 def test_name_that_stations_use_is_certified_as_the_advice_says(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", _every_name_is_this_computer(socket.getaddrinfo))
     with running_server(SIGNER, hall.data, tls=True, tls_names=("line.example",)):
@@ -319,6 +334,7 @@ def test_name_that_stations_use_is_certified_as_the_advice_says(hall: Hall, monk
         assert hall.station("--token-file", token).code == 0
 
 
+@pytest.mark.slow
 def test_plain_server_enrols_no_one(hall: Hall) -> None:
     hall.data.mkdir()
     unknown = hall.supervisor("station", "add", "line-1")
