@@ -134,6 +134,7 @@ class Code(enum.StrEnum):
     CERTIFICATE_EXPIRED = "certificate-expired"
     DEFINITION_UNKNOWN = "definition-unknown"
     PROOF_OVERDUE = "proof-overdue"
+    QUOTA_LOW = "quota-low"
     NOT_GENUINE = "not-genuine"
     MODULE_INVALID = "module-invalid"
     MODULE_CHANGED = "module-changed"
@@ -170,6 +171,15 @@ class Code(enum.StrEnum):
     TOKEN_UNKNOWN = "token-unknown"  # noqa: S105 - a code, not a token
     TOKEN_USED = "token-used"  # noqa: S105 - a code, not a token
     TOKEN_EXPIRED = "token-expired"  # noqa: S105 - a code, not a token
+    ORDER_REQUIRED = "order-required"
+    ORDER_UNKNOWN = "order-unknown"
+    ORDER_NOT_BEGUN = "order-not-begun"
+    ORDER_EXPIRED = "order-expired"
+    ORDER_CLOSED = "order-closed"
+    ORDER_FULL = "order-full"
+    ORDER_OF_ANOTHER_STATION = "order-of-another-station"
+    ORDER_OF_ANOTHER_PRODUCT = "order-of-another-product"
+    LABEL_REFUSED = "label-refused"
     SERVER_BUSY = "server-busy"
     SERVER_STOPPING = "server-stopping"
 

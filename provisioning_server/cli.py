@@ -49,6 +49,7 @@ LOG_FORMATS: Final = ("text", "json")
         "crl": "provisioning_server.commands.crl.group",
         "drain": "provisioning_server.commands.drain",
         "ledger": "provisioning_server.commands.ledger.group",
+        "order": "provisioning_server.commands.order.group",
         "station": "provisioning_server.commands.station.group",
         "reload": "provisioning_server.commands.reload",
         "revoke": "provisioning_server.commands.revoke",
@@ -103,6 +104,7 @@ LOG_FORMATS: Final = ("text", "json")
     "--plain-network", is_flag=True,
     help="Allow an address that other computers reach, though the connection is neither secret nor authenticated.",
 )  # fmt: skip
+@click.option("--require-order", is_flag=True, help="Issue for work orders only.")
 @click.option(
     "--rate", metavar="N/UNIT", type=RateLimit(), default=str(DEFAULT_RATE),
     help="How many certificates a station may ask for in a second (s), minute (m) or hour (h); none for no limit.",
@@ -185,6 +187,7 @@ def command(
     tls: bool,
     tls_names: tuple[str, ...],
     plain_network: bool,
+    require_order: bool,
     rate: Rate | None,
     server_rate: Rate | None,
     password_file: Path | None,
@@ -217,6 +220,7 @@ def command(
         bind=bind,
         port=port,
         plain_network=plain_network,
+        require_order=require_order,
         rates=RequestRates(rate, server_rate),
         tls=tls,
         tls_names=tls_names,

@@ -132,24 +132,26 @@ IDLE: Final = _rejected(
 def other_configuration(product: str, fields: str, *, locked: bool) -> ErrorReply:
     """Return a rejection that says in words how a configuration zone, `locked` or not, differs from a product's."""
     advice = " Set the board aside." if locked else ""
-    return _cut(Code.REQUEST_INVALID, f"The chip's configuration zone is not that of {product}: {fields}.{advice}")
+    return rejected(Code.REQUEST_INVALID, f"The chip's configuration zone is not that of {product}: {fields}.{advice}")
 
 
 def product_unknown(name: str, names: Sequence[str]) -> ErrorReply:
     """Return a rejection of a product that the server has no profile of."""
     known = f" It has {', '.join(names[:_LISTED])}{' ...' if len(names) > _LISTED else ''}." if names else ""
-    return _cut(Code.PRODUCT_UNKNOWN, f"The server has no profile of the product '{name}'.{known}")
+    return rejected(Code.PRODUCT_UNKNOWN, f"The server has no profile of the product '{name}'.{known}")
 
 
 def product_ambiguous(names: Sequence[str]) -> ErrorReply:
     """Return a rejection of a request without a product that more than one profile fits."""
     listed = ", ".join(names[:_LISTED])
-    return _cut(Code.PRODUCT_UNKNOWN, f"The chip may be one of several products, {listed}, and the request names none.")
+    return rejected(
+        Code.PRODUCT_UNKNOWN, f"The chip may be one of several products, {listed}, and the request names none."
+    )
 
 
 def signer_not_allowed(product: str, problem: str) -> ErrorReply:
     """Return a rejection of a signer that may not sign for a product."""
-    return _cut(Code.SIGNER_NOT_ALLOWED, f"The signer may not sign for the product {product}: it {problem}.")
+    return rejected(Code.SIGNER_NOT_ALLOWED, f"The signer may not sign for the product {product}: it {problem}.")
 
 
 def proofs_overdue(station: str, product: str, left: int, rule: ProofRule) -> ErrorReply:
@@ -161,11 +163,6 @@ def proofs_overdue(station: str, product: str, left: int, rule: ProofRule) -> Er
         f" {rule.most_overdue} are allowed. Deliver the reports that wait at the station, or start its boards again.",
         True,
     )
-
-
-def _cut(code: Code, message: str) -> ErrorReply:
-    """Return a rejection of a message that is made printable and cut to the size of a reply."""
-    return _rejected(code, printable(message).encode()[:ERROR_MESSAGE_SIZE_MAX].decode(errors="ignore"), False)
 
 
 def unit_invalid(unit: str, rule: str) -> ErrorReply:
@@ -187,6 +184,11 @@ def chip_has_other_unit(unit: str) -> ErrorReply:
     """Return a rejection of another name for a chip that has a certificate with the name `unit`; empty: with none."""
     has = f"the unit's name '{printable(unit)}'" if unit else "no unit's name"
     return _rejected(Code.CHIP_HAS_OTHER_UNIT, f"This chip has a certificate with {has}. Set the board aside.", False)
+
+
+def rejected(code: Code, message: str, *, retryable: bool = False) -> ErrorReply:
+    """Return a rejection with a sentence that names what was asked; the text is made printable and cut to its size."""
+    return _rejected(code, _fitting(message), retryable)
 
 
 def moment(time: datetime) -> str:
@@ -221,5 +223,8 @@ def server_clock(now: datetime, what: str) -> ErrorReply:
 
 def rejection(error: AtcaProvError, *, code: str | None = None) -> ErrorReply:
     """Turn an error into a reply; its text is made printable and cut to the size of a reply."""
-    cut = printable(str(error)).encode()[:ERROR_MESSAGE_SIZE_MAX].decode(errors="ignore")
-    return ErrorReply(str(code or error.code), cut or "No reason given.", False)
+    return ErrorReply(str(code or error.code), _fitting(str(error)) or "No reason given.", False)
+
+
+def _fitting(message: str) -> str:
+    return printable(message).encode()[:ERROR_MESSAGE_SIZE_MAX].decode(errors="ignore")

@@ -75,6 +75,8 @@ class Settings:
     log_chip: LogChip | None = None
     """The chip that signs the checkpoints; None: a key in the data folder does."""
     limits: ConnectionLimits = field(default_factory=ConnectionLimits)
+    require_order: bool = False
+    """Issue for work orders only."""
     rates: RequestRates = field(default_factory=RequestRates)
     """How often stations may ask."""
 

@@ -12,10 +12,13 @@ from atcaprov.errors import UsageError
 from provisioning_server.issuing.requests import AdministrationOutcome
 from provisioning_server.ledger.actions import Action, ActionPlace
 from provisioning_server.ledger.administer import Decide
+from provisioning_server.orders import order_actions
 from provisioning_server.revocation import revoke as revocation
 from provisioning_server.stations import actions as stations
 
 ACTIONS: Final[dict[str, Action]] = {
+    order_actions.CLOSE: order_actions.close_order,
+    order_actions.OPEN: order_actions.open_order,
     revocation.REVOKE: revocation.revoke,
     stations.ADD: stations.add_station,
     stations.REMOVE: stations.remove_station,

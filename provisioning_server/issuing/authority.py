@@ -91,6 +91,7 @@ class Authority:
         proofs: ProofLimit | None = None,
         crl_validity: timedelta = DEFAULT_VALIDITY,
         stations: StationTable | None = None,
+        require_order: bool = False,
     ) -> None:
         """Take the name of this server, and log its intents that have no result.
 
@@ -100,7 +101,7 @@ class Authority:
         it has got a new name since. `products` are those that are served; without them every chip is. `proofs` tells
         which stations owe too many proofs. `guard` compares signers and checkpoints with the ledger; `log_key` returns
         the verifier key of the checkpoints as text. Lists of revoked certificates are valid for `crl_validity`.
-        `stations` says who was removed since it asked.
+        `stations` says who was removed since it asked. With `require_order` nothing is issued without a work order.
         """
         guard = guard or Unguarded()
         claim_name(ledger, server)
@@ -118,6 +119,7 @@ class Authority:
             allow_rekey=allow_rekey,
             products=products,
             proofs=proofs,
+            require_order=require_order,
         )
         self._certification = Certification(
             signers,

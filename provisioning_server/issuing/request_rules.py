@@ -24,6 +24,7 @@ from provisioning_server.issuing.server_clock import ServerClock
 from provisioning_server.issuing.unit_rules import check_offered_unit, check_stored_unit, check_unit
 from provisioning_server.ledger.store import Known, Ledger, StoredCertificate
 from provisioning_server.log_names import by_text, device_text
+from provisioning_server.orders.work_orders import OrderRules
 from provisioning_server.products.product import Product
 from provisioning_server.products.served_products import ServedProducts
 from provisioning_server.rejections import moment
@@ -57,6 +58,7 @@ class RequestRules:
         allow_rekey: bool = False,
         products: ServedProducts | None = None,
         proofs: ProofLimit | None = None,
+        require_order: bool = False,
     ) -> None:
         """`products` are those that are served; without them every chip is. `proofs` tells who owes too many."""
         self._guard = guard
@@ -67,6 +69,7 @@ class RequestRules:
         self._allow_rekey = allow_rekey
         self._products = products or ServedProducts()
         self._proofs = proofs
+        self._orders = OrderRules(ledger.administered.order, clock.now, required=require_order)
 
     def offer(
         self, request: SignerRequest, known: Known, client: str = "", station: str = ""
@@ -88,10 +91,12 @@ class RequestRules:
         rejected = check_offered_unit(signers[0].documents.device, request, known, self._known_product(request))
         if rejected is not None:
             return rejected
-        if not known.of_chip(request.chip_serial):  # a board that has its certificate is finished
-            owes = self._owes_proofs(request, station)
-            if owes is not None:
-                return owes
+        if not self._counting(known.of_chip(request.chip_serial)):  # a board that has its certificate is finished
+            refused = self._owes_proofs(request, station) or self._order_refuses(request, station)
+            if refused is not None:
+                return refused
+            of_order = self._orders.left(request.order)
+            left = of_order if left is None else min(left, left if of_order is None else of_order)
         time = int(self._clock.now().timestamp())
         return replace(
             signers[0].documents.offer,
@@ -181,14 +186,24 @@ class RequestRules:
         signers = self._choose(request)
         if isinstance(signers, ErrorReply):
             return signers
-        rejected = check_public_key(request) or self._owes_proofs(request, station)
-        rejected = rejected or self._rejected_key(request.public_key, chip_serial, known, in_progress)
+        rejected = (
+            check_public_key(request)
+            or self._owes_proofs(request, station)
+            or self._order_refuses(request, station)
+            or self._rejected_key(request.public_key, chip_serial, known, in_progress)
+        )
         definition, product = signers[0].documents.device, self._known_product(request)
         return rejected or check_unit(definition, request, chip_serial, known, in_progress, product) or signers
 
     def _known_product(self, request: SignersRequest) -> str | None:
         """Return the product among whose chips a unit's name is unique; None: among all."""
         return request.product if self._products.all else None
+
+    def _order_refuses(self, request: SignersRequest, station: str) -> ErrorReply | None:
+        """Return why its work order allows no new certificate; a product that is not named is the chip's."""
+        found = self._product_of(request)
+        product = request.product or (found.name if isinstance(found, Product) else "")
+        return self._orders.refusal(request, station, product)
 
     def _rejected_key(self, key: bytes, chip_serial: bytes, known: Known, in_progress: InProgress) -> ErrorReply | None:
         """Reject a key that is used elsewhere: a key is made in its chip and never leaves it."""

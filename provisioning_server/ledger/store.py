@@ -141,6 +141,9 @@ class Administered(Protocol):
     def orders(self) -> Sequence[WorkOrder]:
         """Return all work orders, oldest first."""
 
+    def order(self, name: str) -> WorkOrder | None:
+        """Return the work order of a name; None if there never was one."""
+
     def revocations(self, signer_serial: bytes | None = None) -> Sequence[Revoked]:
         """Return what was revoked of a signer (9 bytes), or of all, oldest first."""
 

@@ -63,4 +63,5 @@ def _authority(
         products=products,
         proofs=deadline,
         crl_validity=settings.crl_validity,
+        require_order=settings.require_order,
     )

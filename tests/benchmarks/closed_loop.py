@@ -10,6 +10,7 @@ import contextlib
 import os
 import selectors
 import socket
+import ssl
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -53,7 +54,8 @@ class _Station:
 class ClosedLoop:
     """Send `requests` over a number of connections. `is_complete` tells whether bytes are a whole reply.
 
-    `follow_up` gets the number of a request and its reply, and may return a further request of the same station.
+    `follow_up` gets the number of a request and its reply, and may return a further request of the same station. With
+    `tls` each connection is one of TLS; all handshakes are done before the first request.
     """
 
     address: ServerAddress
@@ -61,22 +63,25 @@ class ClosedLoop:
     connections: int
     is_complete: Callable[[bytes | bytearray], bool]
     follow_up: FollowUp | None = None
+    tls: ssl.SSLContext | None = None
     replies: dict[int, bytes] = field(default_factory=dict)
     later_replies: dict[int, bytes] = field(default_factory=dict)
     """To what `follow_up` returned."""
     waits: list[float] = field(default_factory=list)
     """How long each request waited for its reply, in seconds."""
     seconds: float = 0.0
+    connected: Callable[[], None] = lambda: None
+    """Called when all connections are there, before the first request."""
     _next: int = 0
     _open: int = 0
 
     def run(self) -> None:
         """Return when all requests have their replies."""
-        stations = [_Station(socket.create_connection(self.address, PATIENCE)) for _ in range(self.connections)]
+        stations = [_Station(self._connect()) for _ in range(self.connections)]
+        self.connected()
         began = time.monotonic()
         with selectors.DefaultSelector() as selector:
             for station in stations:
-                station.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 selector.register(station.socket, selectors.EVENT_READ, station)
                 self._send_next(station)
             while self._open:
@@ -87,6 +92,11 @@ class ClosedLoop:
         self.seconds = time.monotonic() - began
         for station in stations:
             station.socket.close()
+
+    def _connect(self) -> socket.socket:
+        plain = socket.create_connection(self.address, PATIENCE)
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return plain if self.tls is None else self.tls.wrap_socket(plain, server_hostname=self.address.host)
 
     def _send_next(self, station: _Station) -> None:
         if self._next < len(self.requests):
@@ -100,7 +110,7 @@ class ClosedLoop:
         station.socket.sendall(request)
 
     def _take(self, station: _Station) -> None:
-        data = station.socket.recv(_READ_SIZE)
+        data = _received(station.socket)
         assert data, "the server has closed a connection"
         station.received += data
         if not self.is_complete(station.received):
@@ -119,3 +129,11 @@ class ClosedLoop:
             self._send_next(station)
         else:
             self._send(station, more)
+
+
+def _received(connection: socket.socket) -> bytes:
+    """Return what there is; of TLS also what was decrypted with it, of which the system knows no more."""
+    data = connection.recv(_READ_SIZE)
+    while isinstance(connection, ssl.SSLSocket) and connection.pending():
+        data += connection.recv(_READ_SIZE)
+    return data

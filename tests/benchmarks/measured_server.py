@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import ssl
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -56,6 +57,8 @@ class MeasuredServer:
     start_seconds: float
     """From the start of its process until its signer was ready."""
     issued: int = 0
+    tls: ssl.SSLContext | None = None
+    """That of a station which the server admits, if it takes TLS connections only."""
 
     def issue(self, certificates: int, connections: int, *, proven: bool = False) -> ServerLoad:
         """Have certificates issued for further chips over a number of connections, and check each.
@@ -65,8 +68,15 @@ class MeasuredServer:
         keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(certificates)]
         requests = self._requests(keys)
         reports = _Reports(keys, requests).report if proven else None
-        load = ClosedLoop(self.address, [_sent(each) for each in requests], connections, is_complete, reports)
-        before = self.processor_seconds()
+        sent = [_sent(each) for each in requests]
+        load = ClosedLoop(self.address, sent, connections, is_complete, reports, self.tls)
+        before = 0.0
+
+        def connected() -> None:
+            nonlocal before
+            before = self.processor_seconds()
+
+        load.connected = connected
         load.run()
         used = self.processor_seconds() - before
         _check(requests, load.replies, self.signer)

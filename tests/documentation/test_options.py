@@ -45,7 +45,7 @@ def test_the_options_of_atcaprov_are_explained() -> None:
 
 
 def test_the_options_of_the_commands_of_the_server_are_explained() -> None:
-    pages = (REFERENCE / "server-commands.md", REFERENCE / "server-audit-commands.md")
+    pages = [REFERENCE / name for name in ("server-commands.md", "server-audit-commands.md", "work-orders.md")]
     explained = set(OPTION.findall("".join(page.read_text(encoding="utf-8") for page in pages)))
     context = click.Context(provisioning_server)
     for name in provisioning_server.list_commands(context):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import TypeVar
+from typing import Any, Final, TypeVar
 
 from provisioning_server.ledger.administration import (
     AdministrativeEvent,
@@ -19,6 +19,8 @@ from provisioning_server.ledger.sql.database import Connection, DatabaseError
 from provisioning_server.ledger.store import Invitation, Station, WorkOrder
 
 _Event = TypeVar("_Event", StationInvited, StationAdmitted, OrderOpened, Revoked, CrlIssued)
+
+_ORDERS: Final = "SELECT e.idx, e.body, w.issued, w.closed FROM work_orders w JOIN entries e ON e.idx = w.idx"
 
 
 class AdministrationTables:
@@ -52,11 +54,13 @@ class AdministrationTables:
     def orders(self) -> Sequence[WorkOrder]:
         """Return all work orders, oldest first."""
         with self._reading() as connection:
-            rows = connection.rows(
-                "SELECT e.idx, e.body, w.issued, w.closed FROM work_orders w JOIN entries e ON e.idx = w.idx"
-                " ORDER BY e.idx"
-            )
-            return [WorkOrder(_event(OrderOpened, index, body), issued, closed) for index, body, issued, closed in rows]
+            return [_order(*row) for row in connection.rows(f"{_ORDERS} ORDER BY e.idx")]
+
+    def order(self, name: str) -> WorkOrder | None:
+        """Return the work order of a name; None if there never was one."""
+        with self._reading() as connection:
+            rows = connection.rows(f"{_ORDERS} WHERE w.name = ?", (name,))
+            return _order(*rows[0]) if rows else None
 
     def revocations(self, signer_serial: bytes | None = None) -> Sequence[Revoked]:
         """Return what was revoked of a signer (9 bytes), or of all, oldest first."""
@@ -103,6 +107,10 @@ class AdministrationTables:
                 " (SELECT 1 FROM crls d WHERE d.signer_serial = c.signer_serial AND d.number > c.number) ORDER BY e.idx"
             )
             return [_event(CrlIssued, *row) for row in rows]
+
+
+def _order(index: Any, body: Any, issued: Any, closed: Any) -> WorkOrder:
+    return WorkOrder(_event(OrderOpened, index, body), issued, closed)
 
 
 def _event(kind: type[_Event], index: int, body: str) -> _Event:

@@ -1,0 +1,1 @@
+"""Commands for work orders: open, list, show and close them."""
