@@ -24,6 +24,7 @@ from atcaprov.web.address import WebAddress
 from provisioning_server.audit.log_key import LogChip
 from provisioning_server.commands.parameter_types import CommandLine, CrlValidity, Duration, LedgerUrl, RateLimit
 from provisioning_server.ledger.ledger_place import PostgresqlUrl
+from provisioning_server.operations.metrics_access import MetricsAccess, metrics_access
 from provisioning_server.operations.service_manager import service_manager
 from provisioning_server.orders.rate_limits import DEFAULT_RATE, DEFAULT_SERVER_RATE, RequestRates
 from provisioning_server.orders.rates import Rate
@@ -166,6 +167,11 @@ LOG_FORMATS: Final = ("text", "json")
     "--web-cert", metavar="FILE", type=click.Path(path_type=Path), help="Certificate of the page, PEM; makes it HTTPS."
 )
 @click.option("--web-key", metavar="FILE", type=click.Path(path_type=Path), help="Its key, PEM without a password.")
+@click.option(
+    "--metrics-token", metavar="FILE", type=click.Path(path_type=Path),
+    help="Serve metrics for Prometheus at /metrics of the page, for those who bring the token in this file.",
+)  # fmt: skip
+@click.option("--metrics-open", is_flag=True, help="Serve the metrics to everyone who reaches the page.")
 @click.option("--log-module", metavar="URL", help="Chip that signs the checkpoints of the ledger, at a device URL.")
 @click.option("--log-slot", metavar="NUM", default=0, type=click.IntRange(0, 15), help="Slot of the key in that chip.")
 @click.option(
@@ -203,6 +209,8 @@ def command(
     web: str | None,
     web_cert: Path | None,
     web_key: Path | None,
+    metrics_token: Path | None,
+    metrics_open: bool,
     log_module: str | None,
     log_slot: int,
     log_format: str,
@@ -237,6 +245,7 @@ def command(
         module_folder=module_folder,
         scan=scan,
         web=_web_address(web, web_cert, web_key),
+        metrics=_metrics(web, metrics_token, everyone=metrics_open),
         log_chip=None if log_module is None else LogChip(log_module, log_slot),
         log_as_json=log_format == "json",
         log_level=log_level,
@@ -277,6 +286,16 @@ def serve(settings: Settings) -> None:
             raise
         finally:
             log.close()
+
+
+def _metrics(web: str | None, token: Path | None, *, everyone: bool) -> MetricsAccess | None:
+    access = metrics_access(token, everyone=everyone)
+    if access is not None and web is None:
+        raise UsageError(
+            "--metrics-token and --metrics-open are for the port of the web page, but --web is missing.",
+            advice="Give its address with --web.",
+        )
+    return access
 
 
 def _web_address(place: str | None, certificate: Path | None, key: Path | None) -> WebAddress | None:

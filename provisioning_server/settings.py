@@ -15,6 +15,7 @@ from atcaprov.hal.registry import require_device_url
 from atcaprov.web.address import WebAddress, is_loopback
 from provisioning_server.audit.log_key import LogChip
 from provisioning_server.ledger.ledger_place import PostgresqlUrl
+from provisioning_server.operations.metrics_access import MetricsAccess
 from provisioning_server.orders.rate_limits import RequestRates
 from provisioning_server.passwords.given_passwords import GivenPassword
 from provisioning_server.products.product import ProductFiles
@@ -60,6 +61,8 @@ class Settings:
     """Where the web page is served; None: nowhere."""
     log_as_json: bool = False
     """Whether the console has JSON lines."""
+    metrics: MetricsAccess | None = None
+    """Who gets the metrics; None: there are none."""
     log_level: int | None = None
     """The level of `ProgramLog`."""
     accept_clock: str | None = None

@@ -190,6 +190,11 @@ class SigningQueue:
         self._changed = threading.Condition()
         self._stopped = False
 
+    @property
+    def length(self) -> int:
+        """Return how many jobs wait for a signer."""
+        return len(self._waiting)
+
     def put(self, job: Job) -> None:
         """Put a job into the queue: into the first round in which its station has none."""
         with self._changed:

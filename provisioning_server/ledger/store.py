@@ -159,6 +159,9 @@ class Administered(Protocol):
     def newest_crls(self) -> Sequence[CrlIssued]:
         """Return the newest list of each signer that has signed one."""
 
+    def unproven_and_revoked(self) -> tuple[int, int]:
+        """Return how many certificates are not proven though they could be, and how many are revoked."""
+
 
 @dataclass(frozen=True, slots=True)
 class Committed:

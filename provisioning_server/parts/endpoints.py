@@ -21,6 +21,7 @@ from provisioning_server.orders.rate_limits import RateLimits
 from provisioning_server.parts.context import ServerContext
 from provisioning_server.parts.health_parts import HealthParts
 from provisioning_server.parts.issuing_parts import IssuingParts
+from provisioning_server.parts.metric_parts import Metered, metered
 from provisioning_server.parts.revocation_parts import RevocationParts
 from provisioning_server.parts.signer_parts import SignerParts
 from provisioning_server.parts.station_parts import follow_other_servers, keep_served_address, station_authority
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from provisioning_server.web.acts import RunCommand
+    from provisioning_server.web.monitoring import Monitoring
     from provisioning_server.web.page import WebPage
 
 
@@ -52,14 +54,16 @@ class Endpoints:
         self._context = context
         self._issuing = issuing
         self._health = health
-        self._page = _web_page(context, signers, health, self._run, lambda: self._listener.stations)
+        self._metered = metered(context, issuing, health, lambda: self._listener)
+        monitoring = functools.partial(_monitoring, health, self._metered)
+        self._page = _web_page(context, signers, health, self._run, lambda: self._listener.stations, monitoring)
         if self._page is not None:
             self._page.add_public(functools.partial(_with_crls, revocation.published, context.now))
         self._rates = RateLimits(context.settings.rates, time.monotonic, context.log)
         self._stations = station_authority(context, issuing.worker)
-        self._listener = Listener(
-            context.settings.limits, self._rates, issuing.worker.submit, context.log, self._stations
-        )
+        submit = issuing.worker.submit if self._metered is None else self._metered.submit(issuing.worker.submit)
+        refused = None if self._metered is None else self._metered.metrics.refused
+        self._listener = Listener(context.settings.limits, self._rates, submit, context.log, self._stations, refused)
         self._control = ControlServer(context.folder.path, context.log)
         sources = StatusSources(
             context.signers, context.ledger, health.health, health.readiness, lambda: self._listener.clients
@@ -130,6 +134,7 @@ def _web_page(
     health: HealthParts,
     run: RunCommand,
     connected: Callable[[], Collection[str]],
+    monitoring: Callable[[], Monitoring],
 ) -> WebPage | None:
     """Return the page, if it is wanted, which does not listen yet; raises UsageError."""
     address, log = context.settings.web, context.log
@@ -148,7 +153,21 @@ def _web_page(
     place = LedgerPlace(data, context.settings.ledger)
     opened = functools.partial(open_for_reading, place.ledger, check=False)
     unlock_service = signers.lifecycle.unlock_service
-    return WebPage(address, health.overview, unlock_service, health.health, log, links, opened, data, run, connected)
+    return WebPage(
+        address, health.overview, unlock_service, health.health, log, links, opened, data, run, connected, monitoring()
+    )
+
+
+def _monitoring(health: HealthParts, metered: Metered | None) -> Monitoring:
+    """Return the pages for programs; with the page's packages only."""
+    from provisioning_server.web.monitoring import MetricsPage, Monitoring
+
+    page = None
+    if metered is not None:
+        from provisioning_server.operations.metrics import CONTENT_TYPE
+
+        page = MetricsPage(metered.metrics.page, CONTENT_TYPE, metered.access.token)
+    return Monitoring(health.health, health.readiness.look, page)
 
 
 def _with_crls(published: PublishedCrls, now: Callable[[], datetime], application: ASGIApp) -> ASGIApp:

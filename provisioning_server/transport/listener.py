@@ -48,13 +48,23 @@ class Listener:
     """Accepts connections and owns them. With a gate they are TLS, without one plain TCP."""
 
     def __init__(
-        self, limits: ConnectionLimits, rates: RateLimits, submit: Submit, log: Log, gate: StationGate | None = None
+        self,
+        limits: ConnectionLimits,
+        rates: RateLimits,
+        submit: Submit,
+        log: Log,
+        gate: StationGate | None = None,
+        refused: Callable[[Request, ErrorReply], None] | None = None,
     ) -> None:
-        """`submit` takes a request, its reply's way back, the client's address and its station."""
+        """`submit` takes a request, its reply's way back, the client's address and its station.
+
+        `refused` is told of each request that is refused here and not submitted.
+        """
         self.limits = limits
         self._rates = rates
         self._gate = gate
         self._submit = submit
+        self._refused = refused or _untold
         self._log = log
         self._loop = asyncio.get_running_loop()
         self._read: list[tuple[Request, Callable[[Reply], None], str, str]] = []
@@ -176,6 +186,7 @@ class Listener:
         """
         refusal = self._rates.refusal(request, asker_of(station, client))
         if refusal is not None:
+            self._refused(request, refusal)
             self._loop.call_later(self.limits.refusal_seconds, deliver, refusal)
             return
         if isinstance(request, EnrolRequest) and self._gate is not None:
@@ -195,6 +206,10 @@ class Listener:
         for connection in [connection for connection in self._connections if connection.deadline <= now]:
             connection.late()
         self._sweeper = self._loop.call_later(SWEEP_SECONDS, self._sweep)
+
+
+def _untold(_: Request, __: ErrorReply) -> None:
+    """Tell no one."""
 
 
 def _keep_alive(listening: socket.socket) -> None:

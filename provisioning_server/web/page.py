@@ -22,6 +22,7 @@ from atcaprov.web.roles import Role
 from atcaprov.web.server import WebServer
 from atcaprov.web.tls import date_warning
 from provisioning_server.ledger.sql.sql_ledger import SqlLedger
+from provisioning_server.operations.readiness import Ready
 from provisioning_server.passwords.unlock_service import UnlockService
 from provisioning_server.web.acts import Acts, RunCommand
 from provisioning_server.web.alarms import AlarmBoard, health_alarms
@@ -30,6 +31,7 @@ from provisioning_server.web.figures.ledger_reader import LedgerReader
 from provisioning_server.web.figures.page_figures import PageFigures
 from provisioning_server.web.health import HealthCheck, notice
 from provisioning_server.web.live_updates import LiveSigners
+from provisioning_server.web.monitoring import Monitoring
 from provisioning_server.web.routes import PageParts, Pages, add_alarms, look
 from provisioning_server.web.views import SignerOverview
 
@@ -55,6 +57,7 @@ class WebPage:
         data: Path,
         run: RunCommand,
         connected: Callable[[], Collection[str]] = tuple,
+        monitoring: Monitoring | None = None,
     ) -> None:
         """Raise UsageError when the page's certificate cannot be used.
 
@@ -63,6 +66,7 @@ class WebPage:
         """
         self._data = data
         self._connected = connected
+        self._monitoring = monitoring or Monitoring(health, Ready)
         self._acts = Acts(run, log)
         self._address = address
         self._overview = overview
@@ -101,8 +105,8 @@ class WebPage:
         url = self._url = self._server.listen()
         parts = PageParts(
             self._overview, self._live, self._reader, self._figures, self._alarms, self._acts,
-            self._connected, self._data, self._unlock_service, self._health, self._logins, self._log, self._logged_in,
-            cookie_name=self._server.cookie_name, tls=self._address.tls,
+            self._connected, self._data, self._unlock_service, self._monitoring, self._logins, self._log,
+            self._logged_in, cookie_name=self._server.cookie_name, tls=self._address.tls,
         )  # fmt: skip
         self._server.start(Pages(parts).application(), self._public)
         self._looking = self._server.watched(look(self._live, self._figures))

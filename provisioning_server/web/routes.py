@@ -11,7 +11,7 @@ from typing import Final
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from atcaprov.log import Log
@@ -24,9 +24,9 @@ from provisioning_server.web.audit_page import AuditPage
 from provisioning_server.web.certificate_pages import CertificatePages
 from provisioning_server.web.figures.ledger_reader import LedgerReader
 from provisioning_server.web.figures.page_figures import PageFigures
-from provisioning_server.web.health import HealthCheck
 from provisioning_server.web.live_updates import LiveSigners
 from provisioning_server.web.login_pages import LoginPages
+from provisioning_server.web.monitoring import Monitoring
 from provisioning_server.web.order_pages import OrderPages, order_alarms
 from provisioning_server.web.overview_page import OverviewPage
 from provisioning_server.web.signer_pages import SignerPages
@@ -54,7 +54,7 @@ class PageParts:
     connected: Callable[[], Collection[str]]
     data: Path
     unlock_service: UnlockService
-    health: HealthCheck
+    monitoring: Monitoring
     logins: Logins
     log: Log
     logged_in: Callable[[], None]
@@ -66,7 +66,7 @@ class Pages:
     """Answers requests that have passed the gate."""
 
     def __init__(self, parts: PageParts) -> None:
-        self._health_check = parts.health
+        self._monitoring = parts.monitoring
         self._files = static_files(_HERE)
         self._reception = Reception(parts.logins, parts.cookie_name, parts.alarms.count)
         self._login_pages = LoginPages(
@@ -101,7 +101,7 @@ class Pages:
     def public_routes(self) -> list[Route]:
         """Return what anyone reaches who reaches the port."""
         return [
-            Route("/health", self._health),
+            *self._monitoring.public_routes(),
             Route("/static/{name}", self._file),
             *self._login_pages.public_routes(),
         ]
@@ -117,12 +117,6 @@ class Pages:
             *self._certificate_pages.routes(),
             *self._audit_page.routes(),
         ]
-
-    async def _health(self, _: Request) -> Response:
-        """Return whether the server issues."""
-        health = self._health_check.look()
-        content = {"status": health.status, "code": health.code}
-        return JSONResponse(content, health.http_status, {"Cache-Control": "no-store"})
 
     async def _file(self, request: Request) -> Response:
         """Return a file that was read at the start: no request opens one."""

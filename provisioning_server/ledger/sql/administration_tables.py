@@ -108,6 +108,15 @@ class AdministrationTables:
             )
             return [_event(CrlIssued, *row) for row in rows]
 
+    def unproven_and_revoked(self) -> tuple[int, int]:
+        """Return how many certificates are not proven though they could be, and how many are revoked."""
+        with self._reading() as connection:  # both have an index of their own
+            ((unproven, revoked),) = connection.rows(
+                "SELECT (SELECT count(*) FROM certificates WHERE proven IS NULL AND challenged = 1),"
+                " (SELECT count(*) FROM certificates WHERE revoked IS NOT NULL)"
+            )
+        return int(unproven), int(revoked)
+
 
 def _order(index: Any, body: Any, issued: Any, closed: Any) -> WorkOrder:
     return WorkOrder(_event(OrderOpened, index, body), issued, closed)
