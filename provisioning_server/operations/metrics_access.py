@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 from typing import Final
 
 from atcaprov.bounded_reading import read_bytes
@@ -50,7 +51,7 @@ def read_token(path: Path) -> bytes:
     if not _TOKEN.fullmatch(data):
         raise UsageError(
             f"{path} holds no token for the metrics: 16 to 256 letters, digits and -._~+/=.",
-            advice=f"Make one: openssl rand -hex 32 > {path}",
+            advice=f"Make one: openssl rand -hex 32 > {quote(str(path))}",
             code=Code.FILE_INVALID,
         )
     return data

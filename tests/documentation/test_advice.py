@@ -205,6 +205,7 @@ def test_every_image_that_an_advice_lists_exists() -> None:
         extra_command("pkcs11"),
         extra_command("postgresql"),
         extra_command("lint"),
+        extra_command("metrics"),
     ],
 )
 def test_what_is_missing_can_be_installed_as_the_advice_says(command: str) -> None:

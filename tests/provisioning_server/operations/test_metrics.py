@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from atcaprov.web.address import WebAddress
 from atcaprov.wire.messages import CertificatesReply, ErrorReply
 from provisioning_server.cli import command
 from provisioning_server.control.client import run_command
+from provisioning_server.control.control_file import ControlFile
 from provisioning_server.ledger.administration import OrderOpened
 from provisioning_server.ledger.changes import Changes
 from provisioning_server.operations.metrics import Sample, ServerMetrics
@@ -25,6 +28,7 @@ from tests.support.reports import Product
 from tests.support.secret_files import secret_file
 from tests.support.server import WireClient, running_server
 from tests.support.server_parts import chip_serial, request
+from tests.support.system_programs import require_program
 
 WEB = WebAddress("127.0.0.1", 0)
 TOKEN = "0123456789abcdef"
@@ -155,6 +159,30 @@ def test_token_in_a_file(tmp_path: Path) -> None:
 def test_file_without_a_token_is_refused(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(UsageError, match="token"):
         metrics_access(secret_file(tmp_path / "token", content), everyone=False)
+
+
+def test_file_without_a_token_is_refused_until_the_advice_is_followed(tmp_path: Path) -> None:
+    require_program("openssl")
+    path = secret_file(tmp_path / "a token", b"short")
+    with pytest.raises(UsageError) as caught:
+        metrics_access(path, everyone=False)
+    subprocess.run(caught.value.advice.removeprefix("Make one: "), shell=True, check=True)
+    access = metrics_access(path, everyone=False)
+    assert access is not None
+    assert access.token is not None
+    assert len(access.token) == 64
+
+
+def test_missing_package_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+    monkeypatch.delitem(sys.modules, ServerMetrics.__module__)
+    with (
+        pytest.raises(UsageError, match="prometheus_client") as caught,
+        running_server(MemorySigner(), tmp_path, web=WEB, metrics=MetricsAccess()),
+    ):
+        pass
+    assert "pip install" in caught.value.advice
+    assert not ControlFile(tmp_path).path.exists()
 
 
 def test_metrics_without_a_page_are_refused_until_the_advice_is_followed(tmp_path: Path) -> None:
