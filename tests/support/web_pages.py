@@ -19,6 +19,7 @@ from atcaprov.web.logins import Logins, LoginSession
 from atcaprov.web.roles import Role
 from atcaprov.web.server import WebServer
 from provisioning_server.ledger.open_ledger import FILE_NAME, open_for_reading
+from provisioning_server.operations.readiness import Ready
 from provisioning_server.passwords.unlock_service import UnlockService
 from provisioning_server.signers.registry import SignerRegistry
 from provisioning_server.signers.signer import Signer
@@ -29,6 +30,7 @@ from provisioning_server.web.figures.ledger_reader import LedgerReader
 from provisioning_server.web.figures.page_figures import PageFigures
 from provisioning_server.web.health import HealthCheck
 from provisioning_server.web.live_updates import LiveSigners
+from provisioning_server.web.monitoring import Monitoring
 from provisioning_server.web.routes import PageParts, Pages, add_alarms, look
 from provisioning_server.web.views import SignerOverview
 from tests.support.ledgers import ledger_in
@@ -77,7 +79,7 @@ class MemoryPages:
             self.connected.copy,
             data,
             unlock_service,
-            HealthCheck(registry, lambda _: None, str),
+            Monitoring(HealthCheck(registry, lambda _: None, str), Ready),
             self.logins,
             self.log,
             lambda: None,
