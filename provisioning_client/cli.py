@@ -38,6 +38,7 @@ from provisioning_client.plan_command import show_plans
 from provisioning_client.report_delivery import ReportDelivery
 from provisioning_client.report_spool import ReportSpool
 from provisioning_client.trace_files import TraceFiles
+from provisioning_client.unit_names import UnitNames
 from provisioning_client.user_functions import ClientFunctions
 
 EXIT_SOME_FAILED: Final = 1
@@ -68,6 +69,7 @@ def command(context: click.Context, options: RunOptions, dry_run: bool, log_leve
     output = _output(as_json=options.json, auto=options.auto)
     with _reporting(output), open_console() as console:
         options.require_usable_devices()
+        options.require_one_unit()
         profile = options.profile()
         operator = _operator(console, auto=options.auto)
         boards, limit = _boards(options, None if options.trace is None else TraceFiles(options.trace, output.warning))
@@ -82,6 +84,8 @@ def command(context: click.Context, options: RunOptions, dry_run: bool, log_leve
             checkpoints=options.checkpoints,
             log_key=options.pinned_log_key(),
             label=options.label_of_one_board(),
+            unit=options.unit,
+            units=None if options.units is None else UnitNames.open(options.units),
         )
         with closing(functions):
             provisioner = Provisioner(profile, cert_info, functions, order=options.order, product=options.product_name)

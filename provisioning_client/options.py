@@ -31,6 +31,7 @@ from atcaprov.transparency.verifier_keys import VerifierKey
 from atcaprov.wire.server_place import ServerPlace
 
 BLANK_CHIP: Final = "emulator:"
+_UNIT_SLOT: Final = 8
 
 
 def default_reports() -> Path:
@@ -126,10 +127,32 @@ _OPTIONS: Final = (
         metavar="FILENAME",
         envvar="PROVISIONING_CLIENT_PROFILE",
         type=click.Path(dir_okay=False, path_type=Path),
-        help="Product profile, in the place of --config, --part, --key-slot, --lock-slot, --allow and --product.",
+        help="Product profile, in the place of --config, --part, --key-slot, --unit-slot, --lock-slot, --allow and"
+        " --product.",
     ),
     click.option("--product", metavar="NAME", default="", help="Product profile of the server that the boards are."),
     click.option("--label", metavar="TEXT", default="", help="What is on the label of the board, if it is only one."),
+    click.option(
+        "--unit",
+        metavar="NAME",
+        default="",
+        help="The own name of the unit, if its certificate holds one and the board is only one: a serial number, MAC"
+        " address or DevEUI.",
+    ),
+    click.option(
+        "--units",
+        metavar="FILENAME",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="Names of units, one a line: each chip gets the next one. Which chip has which is kept in FILENAME.used.",
+    ),
+    click.option(
+        "--unit-slot",
+        metavar="SLOT",
+        default=_UNIT_SLOT,
+        show_default=True,
+        type=click.IntRange(0, 15),
+        help="Slot that the signer may have the unit's name written to, unless it keeps it in OTP.",
+    ),
     click.option(
         "--device",
         metavar="URL",
@@ -221,6 +244,9 @@ class RunOptions:
     profile_file: Path | None
     product: str
     label: str
+    unit: str
+    units: Path | None
+    unit_slot: int
     device: tuple[str, ...]
     lock_slot: tuple[int, ...]
     allow: tuple[str, ...]
@@ -252,6 +278,16 @@ class RunOptions:
                 "--label is for one board, and this run has several.", advice="Add --count 1, or leave --label out."
             )
         return self.label
+
+    def require_one_unit(self) -> None:
+        """Raise UsageError if a unit's name is given for several boards, or in two ways."""
+        if self.unit and self.units is not None:
+            raise UsageError("--unit and --units both name the units.", advice="Leave out --unit or --units.")
+        if self.unit and not self._ends_after_one_board():
+            raise UsageError(
+                "--unit is for one board, and this run has several.",
+                advice="Add --count 1, or give a file of names with --units FILENAME.",
+            )
 
     def _ends_after_one_board(self) -> bool:
         if self.count is not None or len(self.device) != 1:
@@ -324,6 +360,7 @@ class RunOptions:
             "--lock-slot": bool(self.lock_slot),
             "--allow": bool(self.allow),
             "--product": bool(self.product),
+            "--unit-slot": self.unit_slot != _UNIT_SLOT,
         }
         twice = [name for name, is_given in given.items() if is_given]
         if twice:
@@ -339,6 +376,7 @@ class RunOptions:
             allow=frozenset(map(Allow, self.allow)),
             part=DeliveredPart(self.part),
             device_key_slot=self.key_slot,
+            unit_slots=frozenset({self.unit_slot}),
         )
 
     def access(self) -> ServerAccess:

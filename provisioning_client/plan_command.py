@@ -25,6 +25,7 @@ from provisioning_client.options import RunOptions, dry_run_option, run_options
 from provisioning_client.plan_json import plan_object
 from provisioning_client.plan_text import plan_lines
 from provisioning_client.trace_files import numbered
+from provisioning_client.unit_names import UnitNames
 
 EXIT_SOME_WOULD_FAIL: Final = 1
 
@@ -35,11 +36,17 @@ class PlanFunctions(CheckpointClient):
     def __init__(self, options: RunOptions, room: DiskRoom) -> None:
         super().__init__(options.access(), options.checkpoints, options.pinned_log_key())
         self._room = room
+        self._unit = options.unit
+        self._units = None if options.units is None else UnitNames.read(options.units)
         self.warnings: list[AtcaProvError] = []
 
     def require_ready(self) -> None:
         """Check that what a board's run writes has room."""
         self._room.require()
+
+    def unit_name(self, serial_number: bytes) -> str:
+        """Return the name that a run would give the unit with this chip."""
+        return self._unit if self._units is None else self._units.name_for(serial_number)
 
     def warning(self, warning: AtcaProvError) -> None:
         """Keep a warning about the chip."""
@@ -66,6 +73,7 @@ def show_plans(options: RunOptions, *, dry_run: bool) -> int:
         TransportError, ProtocolError, DeviceError: a chip cannot be read.
     """
     options.require_usable_devices()
+    options.require_one_unit()
     profile = options.profile()
     errors = []
     for number, url in enumerate(options.device, 1):

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from atcaprov import durable_files
-from atcaprov.bounded_reading import read_text
+from atcaprov.bounded_reading import is_file, read_bytes, read_text
 from atcaprov.certs.unit_rule import LONGEST_UNIT
 from atcaprov.chip.memory_map import SERIAL_SIZE
 from atcaprov.errors import Board, Code, UsageError
@@ -32,11 +32,12 @@ _MODE: Final = 0o644
 class UnitNames:
     """The names of a file, and which chips have them. One program at a time may use a file."""
 
-    def __init__(self, path: Path, names: Sequence[str], descriptor: int, used: dict[str, bytes]) -> None:
+    def __init__(self, path: Path, names: Sequence[str], used: dict[str, bytes], descriptor: int | None = None) -> None:
+        """`descriptor` is the locked file of used names, behind its last whole line; None only to look."""
         self._path = path
         self._free = [name for name in reversed(names) if name not in used]
         self._descriptor = descriptor
-        self._size = os.lseek(descriptor, 0, os.SEEK_CUR)
+        self._size = 0 if descriptor is None else os.lseek(descriptor, 0, os.SEEK_CUR)
         self._name_of = {chip: name for name, chip in used.items()}
         self._given: tuple[bytes, str] | None = None
 
@@ -59,14 +60,22 @@ class UnitNames:
         except OSError as error:
             raise _unwritable(beside, error) from error
         try:
-            return cls(path, names, descriptor, _used(beside, descriptor))
+            return cls(path, names, _used(beside, _without_torn_line(descriptor)), descriptor)
         except BaseException:
             os.close(descriptor)
             raise
 
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a file of names and which of them are used, only to look; raises UsageError, FILE_INVALID and others."""
+        beside = path.with_name(path.name + USED)
+        content = read_bytes(beside, _MAX_FILE) if is_file(beside) else b""
+        return cls(path, _names(path), _used(beside, content[: content.rfind(b"\n") + 1]))
+
     def close(self) -> None:
         """Release the file for other programs."""
-        os.close(self._descriptor)
+        if self._descriptor is not None:
+            os.close(self._descriptor)
 
     @property
     def left(self) -> int:
@@ -96,9 +105,9 @@ class UnitNames:
         """Write down whose the name that was given last is; when this returns it is on the disk.
 
         Raises:
-            UsageError: it cannot be written (FILE_UNWRITABLE).
+            UsageError: it cannot be written (FILE_UNWRITABLE). The board can be started again.
         """
-        if self._given is None or self._given[0] in self._name_of:
+        if self._given is None or self._given[0] in self._name_of or self._descriptor is None:
             return
         chip, name = self._given
         line = f"{name}\t{chip.hex().upper()}\n".encode()
@@ -107,7 +116,7 @@ class UnitNames:
             os.lseek(self._descriptor, self._size, os.SEEK_SET)
             durable_files.write_synced(self._descriptor, line)
         except OSError as error:
-            raise _unwritable(self._path.with_name(self._path.name + USED), error) from error
+            raise _unwritable(self._path.with_name(self._path.name + USED), error, Board.RETRY) from error
         self._size += len(line)
         self._free.pop()
         self._name_of[chip] = name
@@ -130,8 +139,8 @@ def _names(path: Path) -> list[str]:
     return list(found)
 
 
-def _used(path: Path, descriptor: int) -> dict[str, bytes]:
-    """Return which chip has which name, and cut off a line that is not whole: it was not in force yet."""
+def _without_torn_line(descriptor: int) -> bytes:
+    """Return the content of a file, and cut off a line that is not whole: it was not in force yet."""
     with os.fdopen(os.dup(descriptor), "rb") as file:
         content = file.read(_MAX_FILE)
     whole = content.rfind(b"\n") + 1
@@ -139,9 +148,14 @@ def _used(path: Path, descriptor: int) -> dict[str, bytes]:
         os.ftruncate(descriptor, whole)
         os.fsync(descriptor)
     os.lseek(descriptor, whole, os.SEEK_SET)
+    return content[:whole]
+
+
+def _used(path: Path, content: bytes) -> dict[str, bytes]:
+    """Return which chip has which name."""
     used: dict[str, bytes] = {}
     chips: set[bytes] = set()
-    for number, line in enumerate(content[:whole].splitlines(), 1):
+    for number, line in enumerate(content.splitlines(), 1):
         name, _, digits = line.decode("utf-8", "replace").partition("\t")
         chip = _chip(digits)
         if chip is None or not name or name in used or chip in chips:
@@ -171,5 +185,5 @@ def _in_use(path: Path) -> UsageError:
     )
 
 
-def _unwritable(path: Path, error: OSError) -> UsageError:
-    return UsageError(f"{path} cannot be written: {error.strerror or error}.", code=Code.FILE_UNWRITABLE)
+def _unwritable(path: Path, error: OSError, board: Board = Board.UNTOUCHED) -> UsageError:
+    return UsageError(f"{path} cannot be written: {error.strerror or error}.", code=Code.FILE_UNWRITABLE, board=board)

@@ -13,6 +13,7 @@ from provisioning_client.checkpoint_client import CheckpointClient
 from provisioning_client.disk_room import DiskRoom
 from provisioning_client.output import Output
 from provisioning_client.report_spool import ReportSpool
+from provisioning_client.unit_names import UnitNames
 
 
 class ClientFunctions(CheckpointClient):
@@ -28,10 +29,15 @@ class ClientFunctions(CheckpointClient):
         checkpoints: Path | None = None,
         log_key: VerifierKey | None = None,
         label: str = "",
+        unit: str = "",
+        units: UnitNames | None = None,
     ) -> None:
+        """`unit` is the name of the one board of a run; `units` are those of its boards, which it keeps and closes."""
         super().__init__(access, checkpoints, log_key)
         self._output = output
         self._label = label
+        self._unit = unit
+        self._units = units
         self._room = room
         self._spool = spool
 
@@ -62,14 +68,27 @@ class ClientFunctions(CheckpointClient):
         """Return the label that was given for the board."""
         return self._label
 
+    def unit_name(self, serial_number: bytes) -> str:
+        """Return the name of the unit with this chip."""
+        return self._unit if self._units is None else self._units.name_for(serial_number)
+
     def wait_for_server(self, seconds: float, reason: AtcaProvError) -> None:
         """Show that the server is busy, and wait."""
         self._output.server_busy(seconds, reason)
         super().wait_for_server(seconds, reason)
 
     def notify(self, stage: Stage, status: StageStatus) -> None:
-        """Show the progress."""
+        """Show the progress; before the server is asked for a certificate, write down whose the unit's name is."""
+        if self._units is not None and (stage, status) == (Stage.CERTS_REQUEST, StageStatus.START):
+            self._units.keep()
         self._output.stage(stage, status)
+
+    def close(self) -> None:
+        """Close the connection and the file of names."""
+        super().close()
+        if self._units is not None:
+            self._units.close()
+            self._units = None
 
     def address_changes(self, address: int, url: str) -> None:
         """Show where the chip will be found."""

@@ -160,8 +160,9 @@ def _chip(values: Mapping[str, Any], certificate: CertificateDescription, locate
         slot = certificate.slots.compressed_certificate
         raise located.fault("chip.certificate_slots", f"must hold slot {slot}, where the certificate goes")
     zone = _zone(values, located)
-    if certificate.unit is not None and part is DeliveredPart.BLANK:
-        _require_place_of_unit(certificate.unit, ConfigZone(zone), slots, located)
+    unit = certificate.unit
+    if unit is not None and part is DeliveredPart.BLANK:
+        _require_place_of_unit(unit, ConfigZone(zone), slots, located)
     try:
         return Profile(
             config_zone=zone,
@@ -170,6 +171,7 @@ def _chip(values: Mapping[str, Any], certificate: CertificateDescription, locate
             slots_to_lock=tuple(values.get("lock_slots", ())),
             allow=frozenset(map(Allow, values.get("allow", ()))),
             part=part,
+            unit_slots=frozenset() if unit is None or unit.slot is None else frozenset({unit.slot}),
         )
     except UsageError as error:
         advice = "" if error.code == Code.CONFIG_ZONE_UNSAFE else error.advice

@@ -52,13 +52,13 @@ def test_board_that_fails_before_its_certificate_leaves_its_name(file: Path, nam
     assert len(used(file).splitlines()) == 2
 
 
-def test_next_start_goes_on(file: Path, names: UnitNames) -> None:
-    finish(names, 1)
-    names.name_for(chip_serial(2))
-    names.close()
+def test_next_start_goes_on(file: Path) -> None:
+    with closing(UnitNames.open(file)) as names:
+        finish(names, 1)
+        names.name_for(chip_serial(2))
     with closing(UnitNames.open(file)) as again:
         assert (again.left, again.name_for(chip_serial(3)), again.name_for(chip_serial(1))) == (3, "SN-2", "SN-1")
-    names._descriptor = UnitNames.open(file)._descriptor  # the fixture closes it
+        assert UnitNames.read(file).name_for(chip_serial(1)) == "SN-1", "looking needs no lock"
 
 
 def test_line_that_was_cut_counts_for_nothing(file: Path) -> None:
