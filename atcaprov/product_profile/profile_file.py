@@ -24,6 +24,7 @@ from atcaprov.product_profile.profile_keys import PROFILE
 from atcaprov.product_profile.toml_lines import key_lines, line_of
 from atcaprov.product_profile.trial_certificate import TrialCertificate
 from atcaprov.provisioning.profile import DeliveredPart, Profile
+from atcaprov.terminal.printable import printable
 
 MAX_SIZE: Final = 65_536
 MOST_PROFILES: Final = 256
@@ -106,7 +107,7 @@ class _LocatedToml:
 
     def fault(self, field: str, rule: str) -> UsageError:
         """Return the error of a field, such as `chip.config`, that breaks a rule."""
-        return self.refused(field, f"{field or 'the profile'} {rule}.")
+        return self.refused(field, f"{printable(field) or 'the profile'} {rule}.")
 
     def refused(self, field: str, what: str, advice: str = "") -> UsageError:
         """Return an error at the line of a field, in words of its own."""
@@ -197,7 +198,8 @@ def _zone(values: Mapping[str, Any], located: _LocatedToml) -> bytes:
         try:
             return build(values["zone"])
         except ZoneFieldError as error:
-            raise located.refused(f"chip.zone.{error.path}", f"chip.zone.{error.what}", error.advice) from error
+            what = f"chip.zone.{printable(error.what)}"
+            raise located.refused(f"chip.zone.{error.path}", what, error.advice) from error
     if "config" not in values:
         return DEFAULT_608A
     try:

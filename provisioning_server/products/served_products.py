@@ -48,7 +48,7 @@ class ServedProducts:
         now = self._now
         if not now.products:
             return None
-        if request.product:
+        if request.product and now.proof_rules:  # without profiles it is a name in records and work orders only
             return now.named(request)
         return now.fitting(request, documents) if request.config_zone else None
 

@@ -288,3 +288,13 @@ VALUES: st.SearchStrategy[Any] = st.sampled_from(
 @given(st.sampled_from([line for line in MINIMAL.splitlines() if " = " in line]), VALUES)
 def test_value_of_any_type_is_read_or_refused(line: str, value: str) -> None:
     only_typed_errors(MINIMAL.replace(line, f"{line.split(' = ')[0]} = {value}"))
+
+
+@pytest.mark.slow
+@given(
+    st.text(min_size=1, max_size=12),
+    st.sampled_from(["", "[chip]\n", "[chip.zone]\n", "[chip.zone.slots]\n", "[unit]\n"]),
+)
+def test_key_of_any_characters_is_refused_in_printable_words(key: str, table: str) -> None:
+    quoted = "".join(f"\\U{ord(character):08x}" for character in key if not 0xD800 <= ord(character) <= 0xDFFF)
+    only_typed_errors(f'{MINIMAL}\n{table}"{quoted}" = 1\n')

@@ -215,6 +215,36 @@ def test_recorded_certificate_is_sent_again_though_the_profile_has_changed(recor
     assert again.device_certificate == first.device_certificate
 
 
+def test_name_of_a_unit_follows_the_rule_of_the_profile(records: SqlLedger) -> None:
+    text = profile_text("a", '[unit]\nform = "text"\npattern = "SN[0-9]{6}"\nslot = 8').replace(
+        "{chip_serial}", "{unit}"
+    )
+    products = profiled(text)
+    (product,) = products.all
+    assert product.profile is not None
+    device = device_definition(product.profile.certificate, signer=default_description("signer"), at=NOW)
+    signer = MemorySigner(device=device)
+    wrong = replace(chip_of(signer, product="a"), unit="SN12345X")
+    code, message = refused(records, products, wrong, signer)
+    assert code == Code.UNIT_INVALID
+    assert "SN[0-9]{6}" in message
+    reply = ask(records, products, replace(chip_of(signer, product="a"), unit="SN123456"), signer)
+    assert isinstance(reply, CertificatesReply)
+    subject = x509.load_der_x509_certificate(reply.device_certificate).subject
+    assert subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value == "Example ATECC608A Device SN123456"
+    other = replace(chip_of(signer, 2, "a"), unit="SN123456")
+    assert refused(records, products, other, signer)[0] == Code.UNIT_TAKEN
+    assert refused(records, products, chip_of(SIGNER, 3, "a"))[0] == Code.SIGNER_NOT_ALLOWED
+
+
+def test_product_is_a_name_only_where_no_profile_is(records: SqlLedger) -> None:
+    assert isinstance(ask(records, served(DEFAULT_608A), chip_of(SIGNER, product="c")), CertificatesReply)
+    (record,) = records_of(records, chip_serial(1))
+    assert record.origin.product == "c"
+    wrong = chip_of(SIGNER, 2, "c", zone=zone(at_20=0x84))
+    assert refused(records, served(DEFAULT_608A), wrong)[0] == Code.REQUEST_INVALID
+
+
 def test_zone_without_a_profile_is_served_by_every_signer(records: SqlLedger) -> None:
     assert isinstance(ask(records, served(DEFAULT_608A), chip_of(SIGNER)), CertificatesReply)
     assert refused(records, served(zone(at_20=0x84)), chip_of(SIGNER, 2))[0] == Code.REQUEST_INVALID
