@@ -13,7 +13,7 @@ from atcaprov.web.roles import Role
 from provisioning_server.guide_files.certificate_files import pem
 from provisioning_server.ledger.sql.sql_ledger import SqlLedger
 from provisioning_server.ledger.store import StoredCertificate
-from provisioning_server.revocation.reasons import Reason
+from provisioning_server.revocation.reasons import MEANINGS, Reason
 from provisioning_server.web.acts import Acts
 from provisioning_server.web.certificate_views import facts_of, happened, row_of, state_of
 from provisioning_server.web.figures.ledger_reader import LedgerReader
@@ -24,7 +24,7 @@ SHOWN: Final = 50
 HISTORY_SHOWN: Final = 200
 QUERY_MAX: Final = 128
 INDEX_DIGITS: Final = 15
-REASONS: Final = tuple(reason.value for reason in Reason)
+REASONS: Final = {reason.value: f"{reason.value}: {MEANINGS[reason]}" for reason in Reason}
 LISTS: Final = {"newest": "Newest", "unproven": "Not proven", "revoked": "Revoked"}
 _Question = Callable[[SqlLedger], Sequence[StoredCertificate]]
 

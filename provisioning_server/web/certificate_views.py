@@ -118,7 +118,7 @@ def happened(entry: LogEntry) -> Happened:
         time, text = event.time, f"A request ended without a certificate: {event.reason}."
     elif isinstance(event, Revoked):
         by = f" By {event.by}." if event.by else ""
-        note = f" {event.note}" if event.note else ""
+        note = f" {event.note.rstrip('.')}." if event.note else ""
         time, text = event.time, f"Revoked, {event.reason}.{note}{by}"
     return Happened(entry.index, second(time) if time else "", printable(text))
 

@@ -12,13 +12,15 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from atcaprov.log import Log
-from atcaprov.web.logins import Logins, LoginSession
+from atcaprov.web.logins import SESSION_TIMES, Logins, LoginSession
 from atcaprov.web.roles import Role
 from provisioning_server.web.visits import Reception, Visit, VisitorRoute, form_of, peer_of
 
 WRONG_CODE_SECONDS: Final = 1.0
 WRONG_CODES_MAX: Final = 8
 """Wrong codes that are answered late at the same time; further ones are refused at once and logged nowhere."""
+KEPT_SECONDS: Final = {Role.LOOK: int(SESSION_TIMES[Role.LOOK].longest)}
+"""How long a browser keeps the cookie though it is closed: a screen on the wall is switched off at night."""
 HOME: Final = {Role.LOOK: "/overview", Role.UNLOCK: "/signers", Role.ADMINISTER: "/overview"}
 
 
@@ -76,7 +78,14 @@ class LoginPages:
         self._log.info(f"A browser at {peer or '?'} logged in to the web page: {session.role}, session {session.name}.")
         self._logged_in()
         reply = RedirectResponse(HOME[session.role], 303)
-        reply.set_cookie(self._cookie_name, session.cookie, secure=self._tls, httponly=True, samesite="strict")
+        reply.set_cookie(
+            self._cookie_name,
+            session.cookie,
+            max_age=KEPT_SECONDS.get(session.role),
+            secure=self._tls,
+            httponly=True,
+            samesite="strict",
+        )
         return reply
 
     async def _refuse(self, peer: str) -> Response:

@@ -73,7 +73,7 @@ class OrderPages:
             lines=["No certificate is issued for it any more.", "This cannot be undone: open another order then."],
             button="Close it",
             back="/orders",
-            reasons=(),
+            reasons={},
         )
 
     async def _close(self, visit: Visit) -> Response:

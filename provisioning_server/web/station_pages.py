@@ -95,7 +95,7 @@ class StationPages:
             ],
             button="Remove it",
             back="/stations",
-            reasons=(),
+            reasons={},
         )
 
     async def _remove(self, visit: Visit) -> Response:

@@ -44,7 +44,7 @@ def test_certificate_that_is_revoked_on_the_page_is_revoked_in_the_ledger(tmp_pa
             assert other.send_form("/certificates/0/revoke", {**fields, "secret": other.secret}).status == 403
         assert visitor.send_form("/certificates/0/revoke", fields).status == 303
         shown = visitor.ask("GET", "/certificates/0").text
-        assert "Revoked, superseded. worn out By web administer " in shown
+        assert "Revoked, superseded. worn out. By web administer " in shown
         assert visitor.send_form("/certificates/0/revoke", fields).status == 409
     with contextlib.closing(ledger_in(tmp_path)) as ledger:
         (revoked,) = ledger.administered.revocations()

@@ -116,7 +116,7 @@ def test_one_certificate_has_its_facts_and_its_history(pages: MemoryPages) -> No
     text = text_of(pages, "/certificates/0")
     assert "<dt>Label</dt><dd>box 0</dd>" in text
     assert "<dt>Station</dt><dd>line-1</dd>" in text
-    assert "Revoked, keyCompromise. lost in the mail By test." in text
+    assert "Revoked, keyCompromise. lost in the mail. By test." in text
     assert "Reported as good, with its proof." in text
 
 

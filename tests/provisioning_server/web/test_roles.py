@@ -141,3 +141,12 @@ def test_wrong_codes_are_slowed_down_and_bounded_and_the_right_one_is_taken_mean
     assert (reply.status, reply.headers["retry-after"]) == (429, "1")
     assert len(pages.log.lines) == lines
     assert pages.ask("POST", "/login", None, {"code": code}).status == 303
+
+
+def test_only_a_screen_on_the_wall_keeps_its_cookie_when_it_is_switched_off(pages: MemoryPages) -> None:
+    kept = {}
+    for role in Role:
+        reply = pages.ask("POST", "/login", None, {"code": pages.logins.new_code(role)})
+        kept[role] = "Max-Age=2592000" in reply.headers["set-cookie"]
+        assert "HttpOnly" in reply.headers["set-cookie"]
+    assert kept == {Role.LOOK: True, Role.UNLOCK: False, Role.ADMINISTER: False}
