@@ -148,6 +148,7 @@ class ProvisioningServer:
             watched = (
                 watch.keeper.run(),
                 health.deadline.watch(),
+                health.alarm.watch(),
                 health.ready_when(signers),
                 endpoints.signs_of_life(),
                 endpoints.follow_stations(),

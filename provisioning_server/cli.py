@@ -26,6 +26,7 @@ from provisioning_server.commands.parameter_types import CommandLine, CrlValidit
 from provisioning_server.ledger.ledger_place import PostgresqlUrl
 from provisioning_server.operations.metrics_access import MetricsAccess, metrics_access
 from provisioning_server.operations.service_manager import service_manager
+from provisioning_server.orders.quota_alarm import DEFAULT_ALARM
 from provisioning_server.orders.rate_limits import DEFAULT_RATE, DEFAULT_SERVER_RATE, RequestRates
 from provisioning_server.orders.rates import Rate
 from provisioning_server.passwords.given_passwords import credentials_folder, read_passwords
@@ -104,6 +105,10 @@ LOG_FORMATS: Final = ("text", "json")
 @click.option(
     "--plain-network", is_flag=True,
     help="Allow an address that other computers reach, though the connection is neither secret nor authenticated.",
+)  # fmt: skip
+@click.option(
+    "--quota-alarm", metavar="PERCENT", default=DEFAULT_ALARM, type=click.IntRange(0, 100),
+    help="Warn when so much of a signer's quota or of a work order is left, or less; 0 for never.",
 )  # fmt: skip
 @click.option("--require-order", is_flag=True, help="Issue for work orders only.")
 @click.option(
@@ -193,6 +198,7 @@ def command(
     tls: bool,
     tls_names: tuple[str, ...],
     plain_network: bool,
+    quota_alarm: int,
     require_order: bool,
     rate: Rate | None,
     server_rate: Rate | None,
@@ -228,6 +234,7 @@ def command(
         bind=bind,
         port=port,
         plain_network=plain_network,
+        quota_alarm=quota_alarm,
         require_order=require_order,
         rates=RequestRates(rate, server_rate),
         tls=tls,

@@ -16,6 +16,7 @@ from atcaprov.web.address import WebAddress, is_loopback
 from provisioning_server.audit.log_key import LogChip
 from provisioning_server.ledger.ledger_place import PostgresqlUrl
 from provisioning_server.operations.metrics_access import MetricsAccess
+from provisioning_server.orders.quota_alarm import DEFAULT_ALARM
 from provisioning_server.orders.rate_limits import RequestRates
 from provisioning_server.passwords.given_passwords import GivenPassword
 from provisioning_server.products.product import ProductFiles
@@ -78,6 +79,8 @@ class Settings:
     log_chip: LogChip | None = None
     """The chip that signs the checkpoints; None: a key in the data folder does."""
     limits: ConnectionLimits = field(default_factory=ConnectionLimits)
+    quota_alarm: int = DEFAULT_ALARM
+    """Percent of a quota or work order that are left when the server warns; 0: it never warns."""
     require_order: bool = False
     """Issue for work orders only."""
     rates: RequestRates = field(default_factory=RequestRates)

@@ -11,6 +11,7 @@ from provisioning_server import rejections
 from provisioning_server.issuing.proof_deadline import ProofDeadline
 from provisioning_server.ledger.store import Ledger, SignerTally
 from provisioning_server.operations.readiness import Readiness
+from provisioning_server.orders.quota_alarm import QuotaAlarm
 from provisioning_server.parts.context import ServerContext
 from provisioning_server.parts.signer_parts import SignerParts
 from provisioning_server.records.signer_documents import SignerDocuments
@@ -23,6 +24,7 @@ class HealthParts:
     """What watches for late proofs, the cards of the page, and the health check."""
 
     deadline: ProofDeadline
+    alarm: QuotaAlarm
     overview: SignerOverview
     health: HealthCheck
     readiness: Readiness
@@ -44,8 +46,17 @@ def health_parts(context: ServerContext, signers: SignerParts, deadline: ProofDe
         trouble,
         lambda: deadline.sentence,
     )
-    health = HealthCheck(context.signers, trouble, lambda: context.writer.trouble, lambda: deadline.sentence)
-    return HealthParts(deadline, overview, health, Readiness(lambda: _failing(health)))
+    alarm = QuotaAlarm(
+        context.settings.quota_alarm,
+        lambda: context.signers,
+        context.ledger.administered.orders,
+        context.now,
+        context.log,
+    )
+    health = HealthCheck(
+        context.signers, trouble, lambda: context.writer.trouble, lambda: deadline.sentence, lambda: alarm.sentence
+    )
+    return HealthParts(deadline, alarm, overview, health, Readiness(lambda: _failing(health)))
 
 
 def _trouble(context: ServerContext, documents: SignerDocuments | None) -> ErrorReply | None:

@@ -32,6 +32,7 @@ class Health:
 _FAILING: Final = "failing"
 _OK: Final = Health("ok")
 _FILES_BEHIND: Final = Health("degraded", str(Code.FILE_UNWRITABLE))
+_QUOTA_LOW: Final = Health("degraded", str(Code.QUOTA_LOW))
 _PROOFS_OVERDUE: Final = Health("degraded", str(Code.PROOF_OVERDUE))
 
 
@@ -45,7 +46,7 @@ def notice(health: Health) -> str:
 
 
 class HealthCheck:
-    """Looks at the ledger, the clock, the signers, the guide's files and the proofs."""
+    """Looks at the ledger, the clock, the signers, the guide's files, the proofs, and what runs out."""
 
     def __init__(
         self,
@@ -53,12 +54,14 @@ class HealthCheck:
         trouble: Callable[[SignerDocuments | None], ErrorReply | None],
         files_trouble: Callable[[], str],
         overdue_proofs: Callable[[], str] = str,
+        running_out: Callable[[], str] = str,
     ) -> None:
         """`trouble` says why a signer issues nothing though it is ready, and for None why none does."""
         self._signers = signers
         self._trouble = trouble
         self._files_trouble = files_trouble
         self._overdue_proofs = overdue_proofs
+        self._running_out = running_out
 
     def look(self) -> Health:
         """Return how it is now."""
@@ -67,7 +70,9 @@ class HealthCheck:
             return Health(_FAILING, trouble.code)
         if self._files_trouble():
             return _FILES_BEHIND
-        return _PROOFS_OVERDUE if self._overdue_proofs() else _OK
+        if self._overdue_proofs():
+            return _PROOFS_OVERDUE
+        return _QUOTA_LOW if self._running_out() else _OK
 
     def _trouble_of_signers(self) -> ErrorReply | None:
         """Return why no signer issues; None if one does."""

@@ -96,7 +96,7 @@ class ClosedLoop:
     def _connect(self) -> socket.socket:
         plain = socket.create_connection(self.address, PATIENCE)
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return plain if self.tls is None else self.tls.wrap_socket(plain, server_hostname=self.address.host)
+        return plain if self.tls is None else self.tls.wrap_socket(plain, server_hostname="localhost")
 
     def _send_next(self, station: _Station) -> None:
         if self._next < len(self.requests):

@@ -27,6 +27,7 @@ from atcaprov.wire.messages import CertificatesReply, CertificatesRequest, Repor
 from signer_module.on_files.signer_folder import SignerFolder
 from tests.benchmarks.closed_loop import ClosedLoop, processor_seconds
 from tests.benchmarks.counted_server import counted_server
+from tests.support.networks import admitted_station
 from tests.support.server import PATIENCE, ServerAddress
 from tests.support.server_parts import config_zone
 from tests.support.signer_folders import make_signer_folder
@@ -111,12 +112,18 @@ class MeasuredServer:
 
 
 @contextlib.contextmanager
-def measured_server(folder: Path, *options: object) -> Iterator[MeasuredServer]:
-    """Start a server in a folder, which is made if need be; its `read_steps` can be read when this has ended."""
+def measured_server(folder: Path, *options: object, tls: bool = False) -> Iterator[MeasuredServer]:
+    """Start a server in a folder, which is made if need be; its `read_steps` can be read when this has ended.
+
+    With `tls` it takes TLS connections of a station only, which it has admitted.
+    """
     if not Path("/proc/self/stat").exists():
         pytest.skip("this system has no /proc to read processor times from")
     signer = _signer_in(folder / "signers")
     data = folder / "data"
+    station = admitted_station(data, folder / "station").tls_context() if tls else None
+    if tls:
+        options = (*options, "--tls")
     began = time.monotonic()
     without_limits = ("--rate", "none", "--server-rate", "none")
     with counted_server(folder, "--signer", signer.path, "--data", data, *without_limits, *options) as server:
@@ -124,7 +131,7 @@ def measured_server(folder: Path, *options: object) -> Iterator[MeasuredServer]:
         server.wait_for("ready.")
         took = time.monotonic() - began
         drain = server.drain()
-        yield MeasuredServer(server.process.pid, address, signer, data, took)
+        yield MeasuredServer(server.process.pid, address, signer, data, took, tls=station)
         server.process.terminate()
         drain.join(PATIENCE)
 

@@ -101,6 +101,26 @@ def _measure(folder: Path, connections: int, *, proven: bool) -> _Measured:
     return _Measured(loads, mean_parts(parts), statistics.mean(batches))
 
 
+@pytest.mark.parametrize("connections", [64, 256])
+def test_cost_of_mtls(tmp_path: Path, connections: int) -> None:
+    """Over connections that are kept open, as stations do; plain and TLS take turns on the same machine."""
+    plain, tls = [], []
+    for number in range(ROUNDS):
+        with measured_server(tmp_path / f"plain-{number}") as server:
+            plain.append(server.issue(CERTIFICATES, connections).processor_seconds)
+        with measured_server(tmp_path / f"tls-{number}", tls=True) as server:
+            tls.append(server.issue(CERTIFICATES, connections).processor_seconds)
+    each = [1e6 * statistics.mean(used) / CERTIFICATES for used in (plain, tls)]
+    report(
+        Figure(
+            f"server.mtls_cost.c{connections}",
+            round(100 * (1 - each[0] / each[1]), 1),
+            "%",
+            f"of the server's processor time: {each[1]:.0f} us for a certificate with TLS, {each[0]:.0f} us without",
+        )
+    )
+
+
 def test_ledger_on_postgresql(tmp_path: Path) -> None:
     """Beside `server.certs_per_cpu_s.c64`, with PostgreSQL on the same machine, reached over a Unix socket."""
     loads, used = [], []
