@@ -38,12 +38,18 @@ def ask_for_certificates(flight: Preflight, chip: ChipKey) -> IssuedCertificates
 
 
 def _takes_over(flight: Preflight, server: str, failed: dict[str, AtcaProvError]) -> bool:
-    """Turn to another server; return whether it may be asked for this chip."""
+    """Turn to another server; return whether it may be asked for this chip.
+
+    The chip was checked against the definitions of the first one, so the other one must have the same.
+    """
+    checked = flight.offers[next(iter(failed))]
     try:
         turn_to(flight, server)
         require_new_key_accepted(flight.offer)
     except AtcaProvError as error:
         failed[server] = error
+        return False
+    if flight.offer.device_definition != checked.device_definition:
         return False
     if flight.asked_server is None:
         return True

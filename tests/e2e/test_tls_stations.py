@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from atcaprov.provisioning.station_identity import make_station_folder, write_identity
+from atcaprov import Board, CertInfo, Code, Device, Profile, Provisioner, ServerRejected, TcpClient
+from atcaprov.provisioning.station_identity import StationIdentity, make_station_folder, write_identity
 from provisioning_client.cli import command
+from provisioning_server.cli import command as server_command
 from provisioning_server.stations.station_ca import StationCa
 from tests.support.programs import run_in_process
 from tests.support.server import server_program
@@ -71,3 +74,63 @@ def test_server_with_another_name_gets_the_one_that_stations_use(line: Line) -> 
 
 def test_client_without_tls_is_told_so(line: Line) -> None:
     assert line.error("--tls", station=False)["code"] == "tls-required"
+
+
+class Enrolled:
+    """A server with TLS, and a station that was admitted and enrolled by the commands."""
+
+    def __init__(self, folder: Path, address: tuple[str, int]) -> None:
+        self.folder = folder
+        self.signer = folder / "signer"
+        self.station = folder / "station"
+        token, server = str(folder / "line-1.token"), f"{address[0]}:{address[1]}"
+        self.administer("station", "add", "line-1", "--server", server, "-o", token)
+        done = run_in_process(command, "enrol", "--token-file", token, "--station", str(self.station))
+        assert done.code == 0, done
+
+    def administer(self, *words: str) -> None:
+        done = run_in_process(server_command, *words, "--data", str(self.folder / "data"))
+        assert done.code == 0, done
+
+    def run(self, *words: str) -> list[dict[str, Any]]:
+        """Run the client, which takes its servers from the enrolment; return its events."""
+        options = ("--certinfo", str(self.signer / "atcaprov_cert_info_0.c"), "--station", str(self.station))
+        kept = ("--reports", str(self.folder / "reports"), "--checkpoints", str(self.folder / "checkpoints"))
+        done = run_in_process(command, *options, *kept, "--auto", "--json", "--device", "emulator:", *words)
+        return [json.loads(line) for line in done.out.splitlines()]
+
+
+def test_enrolled_station_provisions_until_it_is_removed(tmp_path: Path) -> None:
+    signer = make_signer_folder(tmp_path)
+    with server_program("--signer", signer.path, "--data", tmp_path / "data", "--tls") as server:
+        line = Enrolled(tmp_path, server.address())
+        events = line.run("--count", "3")
+        results = [event for event in events if event["event"] == "result"]
+        assert [(each["result"], each["station"]) for each in results] == [("pass", "line-1")] * 3
+        assert "as station line-1" in str(events)
+        recorded = [event for event in events if event["event"] == "report"]
+        assert [each["proven"] for each in recorded] == [True] * 3
+        line.administer("station", "remove", "line-1", "--reason", "stolen")
+        (*_, refused) = line.run()
+        assert (refused["event"], refused["code"]) == ("error", "station-removed")
+        assert server.stop() == 0
+    found = run_in_process(server_command, "ledger", "search", "--data", str(tmp_path / "data"), "--json")
+    records = [json.loads(text) for text in found.out.splitlines()]
+    assert [(each["station"], each["request"]) for each in records] == [("line-1", each["request"]) for each in results]
+
+
+def test_removal_reaches_the_open_connection_of_a_running_client(tmp_path: Path) -> None:
+    """The board in the fixture is not changed: it is refused before stage 1."""
+    signer = make_signer_folder(tmp_path)
+    with server_program("--signer", signer.path, "--data", tmp_path / "data", "--tls") as server:
+        line = Enrolled(tmp_path, server.address())
+        cert_info = CertInfo.parse((line.signer / "atcaprov_cert_info_0.c").read_text())
+        places = StationIdentity.load(line.station).servers
+        with closing(TcpClient(servers=map(str, places), station=line.station)) as client:
+            provisioner = Provisioner(Profile(), cert_info, client)
+            with Device.open("emulator:") as device:
+                provisioner.provision(device)
+            line.administer("station", "remove", "line-1", "--reason", "stolen")
+            with Device.open("emulator:") as device, pytest.raises(ServerRejected) as refused:
+                provisioner.provision(device)
+        assert (refused.value.code, refused.value.board) == (Code.STATION_REMOVED, Board.UNTOUCHED)

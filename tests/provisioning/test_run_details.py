@@ -27,7 +27,7 @@ from tests.support.scripted_hal import ScriptedHal
 
 
 class Functions(InMemory):
-    """Name units and labels by their chips; keep reports, ids, and the waits for a busy server."""
+    """Name labels by their chips; keep reports, ids, and the waits for a busy server."""
 
     def __init__(self, authority: MemoryCa, hal: ScriptedHal) -> None:
         super().__init__(authority)
@@ -40,12 +40,9 @@ class Functions(InMemory):
     def run_begins(self, request_id: bytes) -> None:
         self.begun.append(request_id)
 
-    def unit_name(self, serial_number: bytes) -> str:
-        self.named.append(serial_number)
-        return f"unit-{serial_number.hex()}"
-
     def unit_label(self, serial_number: bytes) -> str:
-        return f"L {serial_number[-1]}"
+        self.named.append(serial_number)
+        return f"L {serial_number.hex()}"
 
     def report(self, report: BoardReport) -> None:
         self.reports.append(report)
@@ -89,7 +86,7 @@ def test_all_messages_of_a_run_tell_the_same(functions: Functions, authority: Me
     result = provision(functions, order="WO-7", product="lamp")
     (request_id,) = functions.begun
     serial = result.serial_number
-    expected = (request_id, "WO-7", "lamp", f"unit-{serial.hex()}", f"L {serial[-1]}")
+    expected = (request_id, "WO-7", "lamp", "", f"L {serial.hex()}")
     assert {told(request) for request in functions.requests} == {expected}
     assert {type(request) for request in functions.requests} == {SignerRequest, CertificatesRequest}
     assert len(request_id) == 16
@@ -105,7 +102,7 @@ def test_each_run_has_an_id_of_its_own(functions: Functions) -> None:
     assert len(set(functions.begun)) == 2
 
 
-def test_unit_is_told_before_stage_1_also_if_the_caller_did_not_read_the_chip(functions: Functions) -> None:
+def test_label_is_told_before_stage_1_also_if_the_caller_did_not_read_the_chip(functions: Functions) -> None:
     result = provision(functions, knows_chip=False)
     *before, last = functions.requests
     assert told(last) == told(before[-1]), "the last of them asks for certificates"
@@ -159,3 +156,36 @@ def test_long_or_unknown_wait_is_left_to_the_operator(functions: Functions, mill
     with pytest.raises(ServerRejected):
         provision(functions)
     assert functions.waits == []
+
+
+class TwoServers(Functions):
+    """Two servers, by name; the first one is busy for long."""
+
+    asked = "first"
+
+    @property
+    def servers(self) -> tuple[str, ...]:
+        return "first", "second"
+
+    @property
+    def server(self) -> str:
+        return self.asked
+
+    def use_server(self, server: str) -> None:
+        self.asked = server
+
+    def certreq_send(self, data: bytes) -> None:
+        self.tamper = self.busy_for_long if self.asked == "first" else lambda reply: reply
+        super().certreq_send(data)
+
+    def busy_for_long(self, _: AnyMessage) -> AnyMessage:
+        return ErrorReply(Code.SERVER_BUSY.value, "Too many requests.", True, retry_after=7000)
+
+
+def test_server_that_stays_busy_gives_way_to_another_one(authority: MemoryCa, hal: ScriptedHal) -> None:
+    functions = TwoServers(authority, hal)
+    assert provision(functions).server == "second"
+    assert 2 <= len(functions.waits) <= 4
+    assert sum(functions.waits) <= BUSY_SECONDS_MAX
+    (warning,) = functions.warnings
+    assert "continue with the server at second" in warning.advice

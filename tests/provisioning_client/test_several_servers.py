@@ -156,3 +156,17 @@ def test_station_remembers_over_restarts_which_ledger_a_server_is_on(shared: Lin
     shared.links[0].away = True
     assert shared.result("cut")["result"] == "pass"
     shared.mend()
+
+
+def test_plan_asks_the_server_that_answers(separate: Line) -> None:
+    separate.links[0].away = True
+    done = separate.run("chip", "plan", "--json")
+    assert done.code == 0, done
+    (plan,) = map(json.loads, done.out.splitlines())
+    checks = {check["name"]: check["outcome"] for check in plan["checks"]}
+    assert checks["signer"] == "passed"
+    for link in separate.links:
+        link.away = True
+    unplanned = separate.run("chip", "plan")
+    assert unplanned.code == 3
+    assert all(name in " ".join(unplanned.out.split()) for name in separate.names)
