@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from cryptography import x509
@@ -19,7 +19,7 @@ from provisioning_server.ledger.entry_bodies import decode
 from provisioning_server.ledger.rollback_notes import RollbackFile
 from provisioning_server.ledger.store import StoredCertificate
 from provisioning_server.signers.registry import SignerRegistry
-from provisioning_server.signers.signer import SignatureCounter
+from provisioning_server.signers.signer import SignatureCounter, Signer
 from tests.support.guarded_ledger import verified
 from tests.support.in_memory_signer import NOW, MemorySigner
 from tests.support.ledgers import ledger_in
@@ -56,12 +56,12 @@ class _TakenJobs:
 class CrlServer:
     """A server that is cut by being dropped: the next one opens the ledger of its data folder."""
 
-    def __init__(self, data: Path, *signers: MemorySigner, name: str = "a", validity: timedelta = timedelta(7)) -> None:
+    def __init__(self, data: Path, *signers: Signer, name: str = "a", now: datetime = NOW) -> None:
         self.ledger = ledger_in(data)
         self.log = RememberingLog()
         self.outcomes: list[CrlOutcome] = []
         self.replies: list[Reply] = []
-        self.now = NOW
+        self.now = now
         self.queue = _TakenJobs()
         self.guard = RollbackGuard(self.ledger, RollbackFile(data), verified, self.log, lambda: self.now)
         self.registry = SignerRegistry(signers)
@@ -73,7 +73,6 @@ class CrlServer:
             server=name,
             slow_signers=self.queue,
             guard=self.guard,
-            crl_validity=validity,
         )
 
     def step(self, *items: Item) -> None:
@@ -85,11 +84,11 @@ class CrlServer:
         while self.authority.waits is not None:
             self.step()
 
-    def order(self, signer: MemorySigner) -> CrlOrder:
+    def order(self, signer: Signer) -> CrlOrder:
         """Return an order whose outcome is kept."""
         return CrlOrder(signer.serial, self.outcomes.append)
 
-    def publish(self, signer: MemorySigner) -> CrlIssued:
+    def publish(self, signer: Signer) -> CrlIssued:
         """Order a list and return it."""
         self.step(self.order(signer))
         if signer.slow:
@@ -99,7 +98,7 @@ class CrlServer:
         assert outcome.issued is not None, outcome.error
         return outcome.issued
 
-    def certify(self, signer: MemorySigner, number: int) -> StoredCertificate:
+    def certify(self, signer: Signer, number: int) -> StoredCertificate:
         """Certify a chip, and return its certificate."""
         self.step(ClientRequest(request(signer, number), deliver=self.replies.append))
         if signer.slow:
@@ -107,21 +106,21 @@ class CrlServer:
         self.finish()
         return self.ledger.known([chip_serial(number)], []).of_chip(chip_serial(number))[-1]
 
-    def begin_job(self, signer: MemorySigner) -> SigningBegins:
+    def begin_job(self, signer: Signer) -> SigningBegins:
         """Let a slow signer take the next job, until it may sign."""
         job = self.queue.jobs.pop(0)
         begins = SigningBegins(job, job.prepare(signer, self.now), signer, Permit())
         self.step(begins)
         return begins
 
-    def sign_job(self, signer: MemorySigner) -> None:
+    def sign_job(self, signer: Signer) -> None:
         """Let a slow signer do the next job."""
         begins = self.begin_job(signer)
         assert begins.permit.wait()
         before = signer.counter
         self.step(Signed(begins.job, signed_result(begins.prepared, signer), signer, before))
 
-    def fail_job(self, signer: MemorySigner, *, signed: bool | None) -> None:
+    def fail_job(self, signer: Signer, *, signed: bool | None) -> None:
         """Let a slow signer fail at the next job."""
         begins = self.begin_job(signer)
         assert begins.permit.wait()
@@ -136,7 +135,7 @@ class CrlServer:
         """Return all events of the ledger."""
         return [decode(entry.body.decode()) for entry in self.ledger.entries(0, 10_000)]
 
-    def check_tally(self, signer: MemorySigner) -> None:
+    def check_tally(self, signer: Signer) -> None:
         """Check that the ledger has exactly the signatures that the signer's counter has."""
         tally, counter = self.ledger.tally(signer.serial), signer.counter
         assert counter is not None
