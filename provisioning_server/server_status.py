@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
@@ -12,7 +12,7 @@ from typing import Any
 from atcaprov.errors import AtcaProvError
 from atcaprov.program.console_text import counted
 from atcaprov.program.process_hardening import memory_is_locked
-from provisioning_server.ledger.store import Ledger
+from provisioning_server.ledger.store import Ledger, WorkOrder
 from provisioning_server.log_names import time_text
 from provisioning_server.operations.readiness import Readiness
 from provisioning_server.signers.registry import RegistryEntry, SignerRegistry
@@ -25,13 +25,19 @@ Section = Callable[[], Any]
 
 @dataclass(frozen=True, slots=True)
 class StatusSources:
-    """Where the status is read; `clients` returns the addresses of those that are connected."""
+    """Where the status is read.
+
+    `clients` returns the addresses of those that are connected, `stations` the names of stations that are; `warnings`
+    returns sentences about what someone should look at.
+    """
 
     signers: SignerRegistry
     ledger: Ledger
     health: HealthCheck
     readiness: Readiness
     clients: Callable[[], Sequence[str]]
+    stations: Callable[[], Collection[str]] = tuple
+    warnings: Callable[[], Sequence[str]] = tuple
 
 
 class ServerStatus:
@@ -68,9 +74,10 @@ class ServerStatus:
             "addresses": self.addresses,
             "web": self.web,
             "signers": [_signer(entry, self._now()) for entry in sources.signers.entries()],
+            "warnings": list(sources.warnings()),
             "clients": list(sources.clients()),
         }
-        return at_once | await asyncio.to_thread(self._read)
+        return at_once | await asyncio.to_thread(self._read, set(sources.stations()))
 
     def line(self) -> str:
         """Return the status in a line, for `systemctl status`."""
@@ -82,9 +89,15 @@ class ServerStatus:
         clients = counted(len(sources.clients()), "client")
         return f"{phase}. {ready} of {counted(len(entries), 'signer')} ready, {clients} connected."
 
-    def _read(self) -> dict[str, Any]:
+    def _read(self, connected: Collection[str]) -> dict[str, Any]:
         """Return what is read from the disk."""
-        sections: Mapping[str, Section] = {"ledger": lambda: ledger_status(self._sources.ledger), **self._sections}
+        ledger = self._sources.ledger
+        sections: Mapping[str, Section] = {
+            "stations": lambda: _stations(ledger, connected),
+            "orders": lambda: _orders(ledger),
+            "ledger": lambda: ledger_status(ledger),
+            **self._sections,
+        }
         return {name: _shown(section) for name, section in sections.items()}
 
 
@@ -107,6 +120,26 @@ def _shown(section: Section) -> Any:
         return section()
     except AtcaProvError as error:
         return {"error": error.code, "what": error.what}
+
+
+def _stations(ledger: Ledger, connected: Collection[str]) -> list[dict[str, Any]]:
+    admitted = {each.admitted.station for each in ledger.administered.stations() if each.removed is None}
+    return [{"name": name, "connected": name in connected} for name in sorted(admitted)]
+
+
+def _orders(ledger: Ledger) -> list[dict[str, Any]]:
+    return [_order(each) for each in ledger.administered.orders() if each.closed is None]
+
+
+def _order(order: WorkOrder) -> dict[str, Any]:
+    opened = order.opened
+    return {
+        "name": opened.order,
+        "product": opened.product,
+        "issued": order.issued,
+        "left": opened.count - order.issued if opened.count else None,
+        "ends": None if opened.ends is None else time_text(opened.ends),
+    }
 
 
 def _signer(entry: RegistryEntry, now: datetime) -> dict[str, Any]:

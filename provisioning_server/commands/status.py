@@ -67,10 +67,26 @@ def _lines(status: dict[str, Any]) -> Iterator[str]:
         if status["web"]:
             yield f"Web page: {status['web']}."
         yield from map(_signer, status["signers"])
-        yield f"{counted(len(status['clients']), 'client')} connected."
+        yield from (f"Warning: {warning}" for warning in status["warnings"])
+        yield from _stations(status)
+        yield from _orders(status["orders"])
     else:
         yield status["why"]
     yield _ledger_line(status["ledger"])
+
+
+def _stations(status: dict[str, Any]) -> Iterator[str]:
+    yield f"{counted(len(status['clients']), 'client')} connected."
+    if isinstance(status["stations"], list) and status["stations"]:
+        shown = (f"{each['name']}{'' if each['connected'] else ' (away)'}" for each in status["stations"])
+        yield f"Stations: {', '.join(shown)}."
+
+
+def _orders(orders: Any) -> Iterator[str]:
+    for each in orders if isinstance(orders, list) else ():
+        left = "" if each["left"] is None else f", {each['left']} left"
+        ends = "" if each["ends"] is None else f", until {each['ends']}"
+        yield f"Order {each['name']}: {each['issued']} issued{left}{ends}."
 
 
 def _signer(signer: dict[str, Any]) -> str:

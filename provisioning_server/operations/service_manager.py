@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import sys
 import time
 from collections.abc import Mapping, MutableMapping
 
@@ -35,7 +36,7 @@ class ServiceManager:
 
     def reloading(self) -> None:
         """Tell that the server reloads, until `ready`."""
-        self._send(f"RELOADING=1\nMONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
+        self._send(f"RELOADING=1\nMONOTONIC_USEC={_monotonic_microseconds()}")
 
     def stopping(self) -> None:
         """Tell that the server ends."""
@@ -46,7 +47,7 @@ class ServiceManager:
         self._send("WATCHDOG=1")
 
     def _send(self, text: str) -> None:
-        if not self._address:
+        if not self._address or sys.platform == "win32":
             return
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
             channel.setblocking(False)
@@ -63,6 +64,13 @@ def service_manager(environment: MutableMapping[str, str]) -> ServiceManager:
     if not address.startswith(("/", "@")) or not hasattr(socket, "AF_UNIX"):
         return ServiceManager()
     return ServiceManager(address, _watchdog_seconds(taken))
+
+
+def _monotonic_microseconds() -> int:
+    """Return CLOCK_MONOTONIC, which systemd compares with its own; Windows has neither."""
+    if sys.platform == "win32":
+        return 0
+    return time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
 
 
 def _watchdog_seconds(taken: Mapping[str, str]) -> float | None:

@@ -27,6 +27,7 @@ from provisioning_server.parts.signer_parts import SignerParts
 from provisioning_server.parts.station_parts import follow_other_servers, keep_served_address, station_authority
 from provisioning_server.revocation.published_crls import PublishedCrls
 from provisioning_server.server_status import ServerStatus, StatusSources
+from provisioning_server.startup_checks import permission_warnings
 from provisioning_server.transport.listener import Listener
 
 REFUSED_SECONDS: Final = 2.0
@@ -66,7 +67,13 @@ class Endpoints:
         self._listener = Listener(context.settings.limits, self._rates, submit, context.log, self._stations, refused)
         self._control = ControlServer(context.folder.path, context.log)
         sources = StatusSources(
-            context.signers, context.ledger, health.health, health.readiness, lambda: self._listener.clients
+            context.signers,
+            context.ledger,
+            health.health,
+            health.readiness,
+            lambda: self._listener.clients,
+            lambda: self._listener.stations,
+            functools.partial(_warnings, context, signers, health),
         )
         self._status = ServerStatus(sources, context.now)
         self._control.handle("status", self._status.answer)
@@ -156,6 +163,13 @@ def _web_page(
     return WebPage(
         address, health.overview, unlock_service, health.health, log, links, opened, data, run, connected, monitoring()
     )
+
+
+def _warnings(context: ServerContext, signers: SignerParts, health: HealthParts) -> list[str]:
+    """Return what someone should look at, for the status; what is about a signer stands there."""
+    unusable = [f"{url} cannot be used: {why}" for url, why in signers.watcher.unusable().items()]
+    said = [health.deadline.sentence, context.writer.trouble, *permission_warnings(context.settings, context.folder)]
+    return [*filter(None, said), *unusable]
 
 
 def _monitoring(health: HealthParts, metered: Metered | None) -> Monitoring:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import socket
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,10 @@ from atcaprov.web.address import WebAddress
 from provisioning_server.cli import command
 from provisioning_server.control.control_file import ControlFile
 from provisioning_server.control.server import CONNECTIONS_MAX
-from tests.support.in_memory_signer import MemorySigner
+from provisioning_server.ledger.administration import OrderOpened, StationAdmitted
+from provisioning_server.ledger.changes import Changes
+from tests.support.in_memory_signer import NOW, MemorySigner
+from tests.support.ledgers import ledger_in
 from tests.support.programs import Ended, run_in_process
 from tests.support.server import WireClient, running_server
 
@@ -40,7 +45,29 @@ def test_running_server_tells_how_it_is(tmp_path: Path) -> None:
     assert len(found["ledger"]["root"]) == 64
     assert found["ledger"]["open_intents"] == 0
     assert "1 client connected." in text.out
+    assert (found["stations"], found["orders"], found["warnings"]) == ([], [], [])
     assert f"Signer ({signer.serial.hex().upper()}" in text.out
+
+
+def test_stations_orders_and_warnings_are_shown(tmp_path: Path) -> None:
+    ends, signer = datetime(2099, 1, 1, tzinfo=UTC), MemorySigner()
+    with contextlib.closing(ledger_in(tmp_path)) as ledger:
+        admitted = StationAdmitted(NOW, "line-3", signer.documents.root_certificate)
+        orders = [OrderOpened(NOW, "4711", "lamp", 100, ends=ends), OrderOpened(NOW, "4712")]
+        ledger.commit(Changes(events=[admitted, *orders]))
+    (tmp_path / "logs").mkdir(exist_ok=True)
+    (tmp_path / "logs").chmod(0o777)
+    with running_server(signer, tmp_path):
+        found, text = json.loads(status(tmp_path, "--json").out), status(tmp_path).out
+    assert found["stations"] == [{"name": "line-3", "connected": False}]
+    assert found["orders"] == [
+        {"name": "4711", "product": "lamp", "issued": 0, "left": 100, "ends": "2099-01-01T00:00:00Z"},
+        {"name": "4712", "product": "", "issued": 0, "left": None, "ends": None},
+    ]
+    assert "Stations: line-3 (away)." in text
+    assert "Order 4711: 0 issued, 100 left, until 2099-01-01T00:00:00Z." in text
+    if os.name == "posix":
+        assert f"Warning: Every user of this computer may change files in {tmp_path / 'logs'}." in text
 
 
 def test_server_that_issues_nothing_has_another_exit_code(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def test_every_route_has_its_role_in_the_table() -> None:
 
 def test_nothing_else_is_served_without_a_login(pages: MemoryPages) -> None:
     public = {route.path for route in pages.pages.public_routes()}
-    assert public == {"/health", "/login", "/static/{name}"}
+    assert public == {"/health", "/ready", "/login", "/static/{name}"}
 
 
 @pytest.mark.parametrize("role", Role)
