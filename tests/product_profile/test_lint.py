@@ -20,6 +20,8 @@ from atcaprov.product_profile.profile_lint import lint_profile, not_linted
 from atcaprov.product_profile.trial_certificate import TrialCertificate
 from tests.product_profile.profiles import FITTING, MINIMAL, replaced
 
+pytestmark = pytest.mark.slow  # the first one loads pkilint
+
 TRIAL: Final = TrialCertificate(profile_from_toml(MINIMAL, Path("p.toml")).certificate)
 GOOD: Final = TRIAL.issued.der
 LAYOUT: Final = certificate_layout(GOOD)

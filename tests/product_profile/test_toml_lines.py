@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import tomllib
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -59,6 +60,7 @@ def paths(table: dict[str, object], prefix: str = "") -> list[str]:
     return found
 
 
+@pytest.mark.slow
 @given(st.text(max_size=300))
 def test_any_text_is_looked_at(text: str) -> None:
     lines = key_lines(text)
@@ -71,6 +73,7 @@ VALUES = st.one_of(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.from_regex("[a-z]{3,8}", fullmatch=True), VALUES), unique_by=lambda each: each[0]))
 def test_line_is_where_the_key_is_written(pairs: list[tuple[str, str]]) -> None:
     text = "".join(f"{key} = {value}\n" for key, value in pairs)
