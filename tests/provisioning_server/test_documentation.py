@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from atcaprov.certs.issued_record import COLUMNS
+from atcaprov.product_profile.profile import ProofRule
 from atcaprov.web import bounded_http, forms, logins
 from atcaprov.web.roles import Role
 from atcaprov.wire.messages import ErrorReply
@@ -111,7 +112,12 @@ def test_rates_of_the_page_are_the_defaults() -> None:
 
 @pytest.mark.parametrize(
     "reply",
-    [value for value in vars(rejections).values() if isinstance(value, ErrorReply)],
+    [
+        *(value for value in vars(rejections).values() if isinstance(value, ErrorReply)),
+        rejections.product_unknown("a", ["b"]),
+        rejections.signer_not_allowed("a", "has another root"),
+        rejections.proofs_overdue("line-3", "a", 11, ProofRule()),
+    ],
     ids=lambda reply: reply.code,
 )
 def test_every_refusal_stands_in_the_wire_protocol(reply: ErrorReply) -> None:
