@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
+from atcaprov.errors import Code, UsageError
 from provisioning_server.issuing.worker import IssuingWorker
 from provisioning_server.parts.context import ServerContext
 from provisioning_server.stations.served_address import keep_address, served_address
@@ -24,6 +25,12 @@ def station_authority(context: ServerContext, worker: IssuingWorker) -> StationA
         return None
     admitted = [each.admitted for each in context.ledger.administered.stations() if each.removed is None]
     ca = StationCa.open(data, context.now(), has_stations=bool(admitted))
+    if context.signers.is_ca_key(ca.public_key):
+        raise UsageError(
+            "The key of the station CA is that of a signer or a root of products.",
+            advice="Use a key for one of them only: move stations/station-ca.pem away, and the server makes a new one.",
+            code=Code.KEY_FILE_INVALID,
+        )
     for each in admitted:
         ca.require_issued(each.certificate)
     log.info(f"Station CA, SHA-256 {ca.sha256.hex()}.")

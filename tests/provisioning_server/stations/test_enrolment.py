@@ -11,12 +11,15 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 
-from atcaprov import AtcaProvError
+from atcaprov import AtcaProvError, UsageError
+from atcaprov.certs.key_files.private_key import read_private_key
 from atcaprov.provisioning import station_identity
 from atcaprov.provisioning.station_identity import StationIdentity
 from atcaprov.wire.enrolment_token import EnrolmentToken
@@ -26,11 +29,14 @@ from provisioning_client import enrolment
 from provisioning_client.cli import command as provisioning_client
 from provisioning_client.enrolment import enrol
 from provisioning_server.cli import command as provisioning_server
+from provisioning_server.stations.certificates import ca_certificate
+from provisioning_server.stations.key_and_certificate import KeyAndCertificate
 from tests.support.in_memory_signer import MemorySigner
 from tests.support.networks import TlsWireClient
 from tests.support.programs import Ended, run_in_process
 from tests.support.server import ServerAddress, running_server
 from tests.support.server_parts import request
+from tests.support.signer_folders import make_signer_folder
 
 SIGNER = MemorySigner()
 
@@ -323,6 +329,18 @@ def test_what_an_operator_types_wrong_is_refused_with_advice_that_works(
     assert "Give one with --server." in served.station("--renew").err
     here = f"127.0.0.1:{served.address.port}"
     assert served.station("--renew", "--server", here).code == 0
+
+
+@pytest.mark.slow
+def test_station_ca_never_has_the_key_of_a_product(hall: Hall) -> None:
+    signer = make_signer_folder(hall.folder)
+    key = read_private_key((signer.path / "key.pem").read_bytes(), None, "key.pem")
+    now = datetime.now(UTC)
+    hall.data.mkdir()
+    ca = KeyAndCertificate(key, x509.load_der_x509_certificate(ca_certificate(key, now)))
+    ca.write(hall.data / "stations" / "station-ca.pem")
+    with pytest.raises(UsageError, match="that of a signer"), running_server(signer.path, hall.data, tls=True):
+        pass
 
 
 @pytest.mark.slow
