@@ -321,7 +321,8 @@ class ClientConnection(asyncio.Protocol):
             return
         self._write(self._channel.end())
         if self._transport.can_write_eof():
-            self._transport.write_eof()
+            with contextlib.suppress(OSError):  # the client has reset the connection, which the loop notices later
+                self._transport.write_eof()
         self.deadline = self._owner.now() + self._owner.limits.linger_seconds
 
     def _close(self, reason: str) -> None:

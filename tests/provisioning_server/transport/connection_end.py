@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import ssl
 from collections.abc import Callable
 
@@ -71,6 +72,8 @@ class MemoryTransport(asyncio.Transport):
         self.aborted = False
         self.ended = False
         self.reading_paused = False
+        self.reset = False
+        """Whether the client has reset the connection, and the loop has not said so yet."""
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         assert not self.closing
@@ -82,6 +85,8 @@ class MemoryTransport(asyncio.Transport):
 
     def write_eof(self) -> None:
         self.ended = True
+        if self.reset:
+            raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
 
     def is_closing(self) -> bool:
         return self.closing

@@ -227,6 +227,13 @@ def test_client_that_reads_no_replies_is_cut(end: End) -> None:
     assert end.owner.reasons == ["The client does not take its reply."]
 
 
+def test_client_that_resets_while_it_is_refused_disturbs_no_one(end: End) -> None:
+    end.transport.reset = True
+    end.connection.dismiss(rejections.GAVE_WAY, in_silence=False)
+    assert end.connection.leaving
+    assert end.connection.deadline == 1000 + LIMITS.linger_seconds
+
+
 def test_cut_connection_logs_why_and_takes_nothing_more(end: End) -> None:
     end.connection.cut("Too many.")
     assert end.transport.aborted
