@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from atcaprov.errors import AtcaProvError, Code, ProtocolError
+from atcaprov.errors import AtcaProvError, Code, ProtocolError, UsageError
 from provisioning_server.control.server import ControlServer
 from provisioning_server.issuing.requests import CrlOrder, CrlOutcome
 from provisioning_server.ledger.administration import CrlIssued
@@ -71,7 +71,15 @@ class RevocationParts:
         except (KeyError, TypeError, ValueError) as error:
             raise ProtocolError("The order for a list names no signer.", code=Code.BAD_FRAME) from error
         issued = await self._ordered(serial, by)
-        await asyncio.to_thread(self._keeper.publish_new)
+        try:
+            await asyncio.to_thread(self._keeper.publish_new)
+        except OSError as error:
+            raise UsageError(
+                f"CRL {issued.number} is signed and in the ledger, but its file cannot be written:"
+                f" {error.strerror or error}.",
+                advice="Make room on the disk of the data folder. The server writes the file within a minute.",
+                code=Code.FILE_UNWRITABLE,
+            ) from error
         return {"number": issued.number, "file": str(self._context.folder.crls / f"{serial.hex().upper()}.crl")}
 
     async def _signed(self, serial: bytes) -> CrlIssued:

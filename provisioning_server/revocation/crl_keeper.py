@@ -7,6 +7,7 @@ operator asks for, unless `--crl-from-quota` allows it; until then the log says 
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Final
@@ -57,6 +58,7 @@ class CrlKeeper:
         self._now = now
         self._validity = validity
         self._from_quota = from_quota
+        self._publishing = threading.Lock()
         self._published_to = -2
         self._seen: tuple[object, ...] = ()
         self._compare_at = now()
@@ -101,12 +103,16 @@ class CrlKeeper:
         return ordered
 
     def publish_new(self) -> None:
-        """Publish the newest list of each signer, also those that another server has signed."""
-        newest = self._ledger.administered.newest()
-        if newest != self._published_to:
-            for issued in self._ledger.administered.newest_crls():
-                self._published.publish(issued.signer_serial, issued.crl)
-            self._published_to = newest
+        """Publish the newest list of each signer, also those that another server has signed; from any thread.
+
+        Raises AtcaProvError as the ledger, OSError of the files.
+        """
+        with self._publishing:
+            newest = self._ledger.administered.newest()
+            if newest != self._published_to:
+                for issued in self._ledger.administered.newest_crls():
+                    self._published.publish(issued.signer_serial, issued.crl)
+                self._published_to = newest
 
     def _may_order(self, signer: Signer, state: CrlState) -> bool:
         now = self._now()

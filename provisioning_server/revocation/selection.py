@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, Protocol, Self, TypeVar
 
 from atcaprov.errors import Code, ProtocolError, UsageError
 from provisioning_server.ledger.search import CertificateFilter, Searchable, find_all
@@ -17,6 +17,9 @@ REVOKED_MAX: Final = 10_000
 """Certificates of one step: more would hold up those who wait for theirs."""
 _PAGE: Final = 1000
 _NO_LIMIT: Final = datetime(9999, 1, 1, tzinfo=UTC)
+
+
+_Value = TypeVar("_Value", str, bool)
 
 
 class SelectableLedger(Searchable, Protocol):
@@ -65,9 +68,26 @@ def _to_json(value: Any) -> Any:
 
 
 def _from_json(name: str, value: Any) -> Any:
-    if value is None or name in ("order", "unproven"):
-        return value
-    return datetime.fromisoformat(value) if name in ("since", "until") else bytes.fromhex(value)
+    """Return the value of a field; raises TypeError or ValueError."""
+    if name == "unproven":
+        return _of_type(bool, value)
+    if value is None:
+        return None
+    text = _of_type(str, value)
+    if name == "order":
+        return text
+    if name not in ("since", "until"):
+        return bytes.fromhex(text)
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("a time without its offset")
+    return moment
+
+
+def _of_type(kind: type[_Value], value: object) -> _Value:
+    if not isinstance(value, kind):
+        raise TypeError(f"{value!r} is not a {kind.__name__}")
+    return value
 
 
 @dataclass(frozen=True, slots=True)

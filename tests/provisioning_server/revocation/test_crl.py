@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -15,6 +16,7 @@ from atcaprov.certs.descriptions.description import CertificateDescription, defa
 from atcaprov.certs.descriptions.template import device_definition
 from provisioning_server.issuing.issuance import issue
 from provisioning_server.revocation.crl import CrlIssuer, PendingCrl, RevokedCertificate, crl_pem, distribution_uris
+from provisioning_server.revocation.crl_contents import issuer_of
 from provisioning_server.revocation.reasons import MEANINGS, Reason, read_reason
 from tests.certs.test_distribution_points import URIS, listed
 from tests.support.certificates import DEVICE
@@ -198,3 +200,12 @@ def test_other_reasons_are_refused(text: str) -> None:
         read_reason(text)
     assert "keyCompromise" in caught.value.advice
     assert len(caught.value.what) < 200
+
+
+def test_a_list_names_an_address_only_if_all_certificates_of_its_signer_do() -> None:
+    with_address, without = signer_of(listed(default_text("device"), *URIS)), signer_of()
+    documents = with_address.documents
+    before = replace(documents, device_definition=without.documents.device_definition)
+    assert issuer_of(documents, [documents]).uris == URIS
+    assert issuer_of(documents, [documents, before]).uris == ()
+    assert issuer_of(before, [documents, before]).uris == ()
