@@ -79,6 +79,7 @@ class OrderPages:
     async def _close(self, visit: Visit) -> Response:
         order = await self._order(visit)
         await self._acts.close_order(order.opened.order, visit.fields.get("note", ""), visit.who)
+        self._figures.expire()
         return RedirectResponse("/orders", 303)
 
     async def _order(self, visit: Visit) -> WorkOrder:

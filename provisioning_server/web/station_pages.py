@@ -101,6 +101,7 @@ class StationPages:
     async def _remove(self, visit: Visit) -> Response:
         station = await self._station(visit)
         await self._acts.remove_station(station.name, visit.fields.get("note", ""), visit.who)
+        self._figures.expire()
         return RedirectResponse("/stations", 303)
 
     async def _station(self, visit: Visit) -> KnownStation:

@@ -17,6 +17,7 @@ from provisioning_server.ledger.sql.sql_ledger import SqlLedger
 
 THREADS: Final = 2
 WAITING_MAX: Final = 32
+THREAD_NAME: Final = "page"
 _Answer = TypeVar("_Answer")
 
 
@@ -28,7 +29,7 @@ class LedgerReader:
         self._opened = opened
         self._ledger: SqlLedger | None = None
         self._opening = threading.Lock()
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="page")
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix=THREAD_NAME)
         self._waiting = 0
 
     async def ask(self, question: Callable[[SqlLedger], _Answer]) -> _Answer:

@@ -38,6 +38,10 @@ class PageFigures:
             await asyncio.shield(self._asking)
         return self.counted
 
+    def expire(self) -> None:
+        """Let the next look ask the ledger: it was changed from a page."""
+        self._asked_at = float("-inf")
+
     async def keep(self, watched: Callable[[], bool]) -> None:
         """Keep the counts new while someone looks, until cancelled."""
         while True:
