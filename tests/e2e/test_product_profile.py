@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from cryptography import x509
 
 from atcaprov import Code
+from atcaprov.cli.main import atcaprov
 from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.config_zone.hex_file import format_hex
 from atcaprov.product_profile.preset import preset
@@ -98,3 +100,30 @@ def test_server_does_not_start_with_a_broken_profile(folder: Path, tmp_path: Pat
     assert ended.returncode == 2
     assert f"{path}, line" in ended.stderr
     assert "chips is not known" in ended.stderr
+
+
+def test_each_unit_gets_its_own_name_by_the_profile(tmp_path: Path) -> None:
+    """One file says how units are called and where the chip keeps it: for the signer, the server and the station."""
+    unit = '[unit]\nform = "text"\npattern = "SN[0-9]{6}"\nslot = 8\n'
+    text = preset("tls-client").text.replace("{chip_serial}", "{unit}").replace("[chip]", f"{unit}[chip]", 1)
+    profile = tmp_path / "product.toml"
+    profile.write_text(text)
+    assert run_signer_module("root", "create", "--out", tmp_path / "root", "--no-password") == 0
+    described = ("--device-description", profile, "--no-password")
+    made = ("--root", tmp_path / "root", "--out", tmp_path / "signer")
+    assert run_signer_module("signer", "create", *made, *described) == 0
+    chip = f"emulator:{tmp_path / 'chip.json'}"
+    with running_server(tmp_path / "signer", tmp_path / "data", products=ProductFiles((profile,))) as address:
+        own = ("--profile", profile, "--count", 1)
+        wrong = client(tmp_path, address.port, *own, "--unit", "SN12345X", chip=chip)
+        assert wrong.code != 0
+        assert "'SN12345X' is refused: character 8 is 'X'; the pattern is SN[0-9]{6}." in wrong.out
+        assert "The board was not changed." in wrong.out
+        done = client(tmp_path, address.port, *own, "--unit", "SN123456", chip=chip)
+        assert done.code == 0, done.out + done.err
+        taken = client(tmp_path, address.port, *own, "--unit", "SN123456", chip="emulator:")
+        assert taken.code == 8
+        assert "SN123456" in taken.out
+    chain = run_in_process(atcaprov, "chip", "cert", "--device", chip, "--signer", str(tmp_path / "signer"), "--pem")
+    subject = x509.load_pem_x509_certificate(chain.out.encode()).subject
+    assert subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value == "Example Device SN123456"
