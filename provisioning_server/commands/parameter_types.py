@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -93,6 +94,13 @@ class CrlValidity(Duration):
         return duration
 
 
+def _words(text: str) -> tuple[str, ...]:
+    """Return the words of a command line; a backslash is a part of a path on Windows. Raises ValueError."""
+    if sys.platform == "win32":
+        return tuple(word.strip('"') for word in shlex.split(text, posix=False))
+    return tuple(shlex.split(text))
+
+
 class CommandLine(click.ParamType[tuple[str, ...]]):
     """A program with its arguments, in one text with the quotes of a shell; no shell runs it."""
 
@@ -103,7 +111,7 @@ class CommandLine(click.ParamType[tuple[str, ...]]):
         if isinstance(value, tuple):
             return value
         try:
-            words = tuple(shlex.split(str(value)))
+            words = _words(str(value))
         except ValueError:
             words = ()
         if not words or "\0" in str(value):

@@ -347,3 +347,17 @@ def test_a_name_with_several_addresses_is_listened_on_under_each(signer: SignerF
         server.stop()
     listening = [line for line in server.lines if "Server listening on" in line]
     assert len(listening) == len(addresses)
+
+
+@pytest.mark.parametrize("words", ["", "   ", "'unfinished"])
+def test_a_command_for_revocations_must_be_one(words: str) -> None:
+    ended = run_in_process(command, "--signer", "missing", "--on-revoked", words)
+    assert ended.code == 2
+    assert "is not a command with its arguments." in ended.err
+
+
+@pytest.mark.parametrize("validity", ["59m", "3651d", "7", "-1d"])
+def test_the_validity_of_lists_has_limits(validity: str) -> None:
+    ended = run_in_process(command, "--signer", "missing", "--crl-validity", validity)
+    assert ended.code == 2
+    assert "is not a duration" in ended.err

@@ -112,7 +112,8 @@ def test_a_missing_command_is_warned_of(ledger: SqlLedger, tmp_path: Path) -> No
         await asyncio.gather(calling, return_exceptions=True)
 
     asyncio.run(cut())
-    assert "No such file or directory. It is tried again." in log.lines[0]
+    assert "failed: " in log.lines[0]
+    assert log.lines[0].endswith(" It is tried again.")
 
 
 @pytest.mark.parametrize(
