@@ -88,7 +88,8 @@ class UnitRule:
     @property
     def example(self) -> str:
         """A name that the rule allows."""
-        return "".join(min(allowed) for allowed in self.positions)
+        first = "".join(min(allowed) for allowed in self.positions)
+        return first if self.broken_rule(first) is None else first[:-1] + max(self.positions[-1])
 
     def canonical(self, name: str) -> str:
         """Return an address that is written in another usual way as the certificate has it; text as it is."""
@@ -110,6 +111,8 @@ class UnitRule:
         for position, (character, allowed) in enumerate(zip(name, self.positions, strict=True), 1):
             if character not in allowed:
                 return f"character {position} is '{character}'; the pattern is {self.pattern_text}"
+        if self.form is not UnitForm.TEXT and self.encoded(name) in (b"\x00" * self.size, b"\xff" * self.size):
+            return "it is the address of no unit; a chip without a name holds the same bytes"
         return None
 
     @property

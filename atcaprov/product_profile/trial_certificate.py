@@ -35,7 +35,7 @@ class TrialCertificate:
         """Issue it; raises UsageError or CertificateError for what no definition or certificate can be."""
         now = datetime.now(UTC)
         self.definition = device_definition(certificate, signer=_signer_description(certificate), at=now)
-        self.unit = "" if certificate.unit is None else "".join(map(min, certificate.unit.positions))
+        self.unit = "" if certificate.unit is None else certificate.unit.example
         self.public_key = raw_public_key(ec.generate_private_key(ec.SECP256R1()).public_key())
         signer = ec.generate_private_key(ec.SECP256R1())
         self.signer_public_key = raw_public_key(signer.public_key())

@@ -112,6 +112,19 @@ def test_no_address_breaks_the_rule(typed: str) -> None:
     assert rule.broken_rule(rule.canonical(typed)) is not None
 
 
+@pytest.mark.parametrize("typed", ["000000000000", "FF:FF:FF:FF:FF:FF"])
+def test_what_an_empty_place_holds_is_no_address(typed: str) -> None:
+    rule = read(MAC)
+    name = rule.canonical(typed)
+    assert rule.broken_rule(name) == "it is the address of no unit; a chip without a name holds the same bytes"
+    assert rule.written(rule.encoded(name)) is None
+
+
+@pytest.mark.parametrize("table", [SERIAL, MAC, DEV_EUI, {"form": "mac", "case": "lower", "slot": 8}])
+def test_example_follows_its_rule(table: dict[str, Any]) -> None:
+    assert read(table).broken_rule(read(table).example) is None
+
+
 def test_prefix_of_an_address_is_demanded() -> None:
     rule = read(DEV_EUI)
     assert rule.broken_rule("0004A30123456789") is None

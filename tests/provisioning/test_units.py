@@ -27,7 +27,7 @@ from atcaprov import (
 from atcaprov.device.command_guard import Act, act_of
 from atcaprov.provisioning.plan import make_plan
 from atcaprov.wire.messages import CertificatesRequest, ErrorReply, SignerRequest
-from tests.certs.test_unit_names import DEV_EUI, SERIAL, described
+from tests.certs.test_unit_names import DEV_EUI, MAC, SERIAL, described
 from tests.support import atcacert
 from tests.support.in_memory_server import InMemory, MemoryCa
 from tests.support.power_cuts import PowerCut, cutting
@@ -323,6 +323,16 @@ def test_trust_flex_part_gets_its_name(authority: MemoryCa) -> None:
     assert run(hal, functions_for(authority, NAME, PlainFunctions), PART).was_done_before
     error = refused(hal, functions_for(authority, "SN-00000018", PlainFunctions), PART)
     assert error.code == Code.CHIP_HAS_OTHER_UNIT
+
+
+@pytest.mark.slow
+def test_empty_slot_of_a_trust_flex_part_holds_no_address() -> None:
+    """The bytes FF of a slot that was never written could be an address."""
+    hal = ScriptedHal("emulator:?image=tflxtls")
+    hal.memory.write_slot(8, 0, b"\xff" * 64)
+    addressed = MemoryCa(description=described(MAC))
+    run(hal, functions_for(addressed, "00:04:A3:01:02:FF", PlainFunctions), PART)
+    assert hal.memory.read_slot(8, 32, 6) == bytes.fromhex("0004A30102FF")
 
 
 @pytest.mark.slow

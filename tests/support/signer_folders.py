@@ -7,7 +7,7 @@ from pathlib import Path
 
 from atcaprov import CertInfo
 from atcaprov.certs.definitions.definition import CertificateDefinition
-from atcaprov.certs.descriptions.description import default_description
+from atcaprov.certs.descriptions.description import CertificateDescription, default_description
 from atcaprov.certs.x509_layout import certificate_layout
 from signer_module.on_files.create_signer import create_signer
 from signer_module.on_files.key_file import SoftwareKey
@@ -18,15 +18,20 @@ from tests.support.in_memory_signer import MemorySigner
 from tests.support.programs import run_signer_module
 
 
-def make_signer_folder(parent: Path, *, password: bytes | None = None) -> SignerFolder:
-    """Make a root in parent/root and a signer of it in parent/signer; the root's key is not encrypted."""
+def make_signer_folder(
+    parent: Path, *, password: bytes | None = None, device: CertificateDescription | None = None
+) -> SignerFolder:
+    """Make a root in parent/root and a signer of it in parent/signer; the root's key is not encrypted.
+
+    `device` describes the devices' certificates, if not the default.
+    """
     now = datetime.now(UTC)
     root = create_root(parent / "root", default_description("root"), None, now)
     return create_signer(
         parent / "signer",
         root=root,
         root_key=root.unlock(None),
-        descriptions=SignerDescriptions(default_description("signer"), default_description("device")),
+        descriptions=SignerDescriptions(default_description("signer"), device or default_description("device")),
         key=SoftwareKey.generate(),
         password=password,
         signer_id=bytes.fromhex("0034"),

@@ -112,6 +112,12 @@ class DeviceLocation:
 NOWHERE: Final = DeviceLocation()
 
 
+def location_of_unit(rule: UnitRule) -> DeviceLocation:
+    """Return where a chip holds the unit's name."""
+    zone = DeviceZone.OTP if rule.slot is None else DeviceZone.DATA
+    return DeviceLocation(zone, rule.slot or 0, False, rule.offset, rule.size)
+
+
 @dataclass(frozen=True, slots=True)
 class CertElement:
     """An element beyond the standard ones: bytes of the chip that are in the certificate, transformed."""
@@ -194,10 +200,7 @@ class DefinitionFields:
     @functools.cached_property
     def unit_location(self) -> DeviceLocation:
         """Where the chip holds the unit's name; nowhere if the certificate has none."""
-        if self.unit is None:
-            return NOWHERE
-        zone = DeviceZone.OTP if self.unit.slot is None else DeviceZone.DATA
-        return DeviceLocation(zone, self.unit.slot or 0, False, self.unit.offset, self.unit.size)
+        return NOWHERE if self.unit is None else location_of_unit(self.unit)
 
     def is_of_unit(self, location: DeviceLocation) -> bool:
         """Tell whether a location lies wholly in the unit's name."""
