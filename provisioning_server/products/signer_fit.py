@@ -20,6 +20,13 @@ _ID_SIZE: Final = 4
 
 def signer_problem(profile: ProductProfile, documents: SignerDocuments) -> str:
     """Return why a signer may not sign for a product, as the end of a sentence about it; empty if it may."""
+    try:
+        return _problem(profile, documents)
+    except (AtcaProvError, ValueError) as error:  # of an external CA, in a form that nothing here writes
+        return f"cannot be held against the profile: {error}"
+
+
+def _problem(profile: ProductProfile, documents: SignerDocuments) -> str:
     root = authority_layout(documents.root_certificate).public_key.of(documents.root_certificate)
     name = _common_name(documents.signer_certificate)
     try:
