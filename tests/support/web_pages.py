@@ -6,11 +6,11 @@ import asyncio
 import contextlib
 import functools
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Coroutine, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlencode
 
 from atcaprov.errors import AtcaProvError
@@ -38,6 +38,7 @@ from tests.support.server import PATIENCE
 from tests.support.server_parts import RememberingLog
 
 PEER = "192.0.2.77"
+_Result = TypeVar("_Result")
 
 
 class PageReply(NamedTuple):
@@ -107,6 +108,10 @@ class MemoryPages:
         self.reader.close()
         self.ledger.close()
         self._runner.close()
+
+    def run(self, work: Coroutine[Any, Any, _Result]) -> _Result:
+        """Run something on the event loop of the pages."""
+        return self._runner.run(work)
 
     def log_in(self, role: Role, peer: str = PEER) -> LoginSession:
         """Return a new session."""

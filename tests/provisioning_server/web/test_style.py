@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 import atcaprov.web
 import provisioning_server.web
-from tests.support.colour_contrast import ENOUGH_FOR_EDGES, ENOUGH_FOR_TEXT, contrast
+from tests.support.colour_contrast import ENOUGH_FOR_EDGES, ENOUGH_FOR_TEXT, contrast, luminance
 
 FOLDERS = [Path(package.__path__[0]) for package in (atcaprov.web, provisioning_server.web)]
 TEMPLATES = [path for folder in FOLDERS for path in sorted((folder / "templates").iterdir())]
@@ -42,6 +43,16 @@ def test_text_stands_out(scheme: str) -> None:
         assert contrast(found[text], found[ground]) >= ENOUGH_FOR_TEXT, (text, ground)
     for state in STATES:
         assert contrast(found[state], found["page"]) >= ENOUGH_FOR_EDGES, state
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_plots_are_seen_without_seeing_colours(scheme: str) -> None:
+    found = colours(scheme)
+    kinds = ("retry", "set-aside", "scrap")
+    for kind in ("series", *kinds):
+        assert contrast(found[kind], found["card"]) >= ENOUGH_FOR_EDGES, kind
+    for one, other in pairwise(sorted(kinds, key=lambda kind: luminance(found[kind]))):
+        assert contrast(found[one], found[other]) >= 1.25, (one, other)
 
 
 def test_each_state_has_its_colour_and_its_sign() -> None:
