@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import timedelta
@@ -311,3 +312,51 @@ def expiring(years: int) -> MemorySigner:
     text = default_text("device").replace("expire_years = 0 ", f"expire_years = {years} ")
     description = CertificateDescription.from_toml(text)
     return MemorySigner(device=device_definition(description, signer=default_description("signer"), at=NOW))
+
+
+def test_a_signature_that_noise_has_doubled_is_recorded_too(made: Made) -> None:
+    module = CountingModule()
+    server = made(module)
+    server.certify(module, 1)
+    server.step(server.order(module))
+    server.sign_job(module, twice=True)
+    server.finish()
+    assert server.outcomes[0].issued is not None
+    lost = [event for event in server.events() if isinstance(event, Lost)]
+    assert [(event.signed, event.intent.crl_number > 0) for event in lost] == [(True, True)]
+    server.check_tally(module)
+    assert made(module).guard.admit(module) is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_happens_to_a_module_its_counter_is_the_tally(made: Made, seed: int) -> None:
+    source, module = random.Random(seed), CountingModule()
+    server = made(module)
+    for chip in range(1, 16):
+        what = source.choice(["certificate", "list", "twice", "fails", "cut before", "cut after", "revoke"])
+        if what == "certificate":
+            server.certify(module, chip)
+        elif what == "revoke":
+            server.revoke(server.certify(module, chip))
+        elif what == "list":
+            server.publish(module)
+        else:
+            server.step(server.order(module))
+            if what == "twice":
+                server.sign_job(module, twice=True)
+            elif what == "fails":
+                module.sign(bytes(32))
+                server.fail_job(module, signed=True)
+            else:
+                server.begin_job(module)
+                if what == "cut after":
+                    module.sign(bytes(32))
+            server.finish()
+            server = made(module)
+            server.finish()
+        assert server.guard.admit(module) is None, what
+        server.check_tally(module)
+    assert not server.ledger.open_intents()
+    numbers = [event.number for event in server.events() if isinstance(event, CrlIssued)]
+    assert numbers == sorted(set(numbers))
