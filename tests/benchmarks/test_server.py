@@ -104,13 +104,7 @@ def _measure(folder: Path, connections: int, *, proven: bool) -> _Measured:
 @pytest.mark.parametrize("connections", [64, 256])
 def test_cost_of_mtls(tmp_path: Path, connections: int) -> None:
     """Over connections that are kept open, as stations do; plain and TLS take turns on the same machine."""
-    plain, tls = [], []
-    for number in range(ROUNDS):
-        with measured_server(tmp_path / f"plain-{number}") as server:
-            plain.append(server.issue(CERTIFICATES, connections).processor_seconds)
-        with measured_server(tmp_path / f"tls-{number}", tls=True) as server:
-            tls.append(server.issue(CERTIFICATES, connections).processor_seconds)
-    each = [1e6 * statistics.mean(used) / CERTIFICATES for used in (plain, tls)]
+    each = _in_turns(tmp_path, connections, tls=True)
     report(
         Figure(
             f"server.mtls_cost.c{connections}",
@@ -119,6 +113,33 @@ def test_cost_of_mtls(tmp_path: Path, connections: int) -> None:
             f"of the server's processor time: {each[1]:.0f} us for a certificate with TLS, {each[0]:.0f} us without",
         )
     )
+
+
+def test_cost_of_metrics(tmp_path: Path) -> None:
+    """Counted at each reply; a server with the page and one with its metrics take turns on the same machine."""
+    each = _in_turns(tmp_path, 64, "--metrics-open", both=("--web", 0))
+    report(
+        Figure(
+            "server.metrics_cost.c64",
+            round(100 * (1 - each[0] / each[1]), 1),
+            "%",
+            f"of the processor time: {each[1]:.0f} us for a certificate with metrics, {each[0]:.0f} us without",
+        )
+    )
+
+
+def _in_turns(
+    folder: Path, connections: int, *options: object, both: Sequence[object] = (), tls: bool = False
+) -> tuple[float, float]:
+    """Return the processor times (microseconds) of a certificate without the options or TLS, and with them."""
+    without, changed = [], []
+    for number in range(ROUNDS):
+        with measured_server(folder / f"without-{number}", *both) as server:
+            without.append(server.issue(CERTIFICATES, connections).processor_seconds)
+        with measured_server(folder / f"with-{number}", *both, *options, tls=tls) as server:
+            changed.append(server.issue(CERTIFICATES, connections).processor_seconds)
+    first, second = (1e6 * statistics.mean(used) / CERTIFICATES for used in (without, changed))
+    return first, second
 
 
 def test_ledger_on_postgresql(tmp_path: Path) -> None:
