@@ -58,7 +58,7 @@ class Reload:
                 self._log.error(f"Nothing was reloaded, the old settings stay. {error}")
                 raise
             finally:
-                self._manager.ready()
+                self._manager.reloaded()
         for sentence in changed:
             self._log.info(f"Reloaded: {sentence}")
         self._log.info("Settings reloaded." if changed else "Settings reloaded: nothing has changed.")

@@ -23,9 +23,11 @@ class ServiceManager:
         self._address = f"\0{address[1:]}" if address.startswith("@") else address
         self.watchdog_seconds = watchdog_seconds if address else None
         self._status = ""
+        self._is_ready = False
 
     def ready(self) -> None:
-        """Tell that the server listens, or that it has reloaded."""
+        """Tell that the server listens."""
+        self._is_ready = True
         self._send("READY=1")
 
     def status(self, text: str) -> None:
@@ -35,8 +37,14 @@ class ServiceManager:
             self._send(f"STATUS={printable(text)}")
 
     def reloading(self) -> None:
-        """Tell that the server reloads, until `ready`."""
-        self._send(f"RELOADING=1\nMONOTONIC_USEC={_monotonic_microseconds()}")
+        """Tell that the server reloads, until `reloaded`; one that has not begun to listen is still starting."""
+        if self._is_ready:
+            self._send(f"RELOADING=1\nMONOTONIC_USEC={_monotonic_microseconds()}")
+
+    def reloaded(self) -> None:
+        """Tell that the reload has ended, well or not."""
+        if self._is_ready:
+            self._send("READY=1")
 
     def stopping(self) -> None:
         """Tell that the server ends."""

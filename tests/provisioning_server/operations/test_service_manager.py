@@ -26,7 +26,9 @@ def test_states_are_told_as_documented(tmp_path: Path) -> None:
     with notify_socket(tmp_path) as heard:
         manager = service_manager({"NOTIFY_SOCKET": str(heard.path)})
         before = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
-        for tell in (manager.ready, manager.reloading, manager.stopping, manager.alive):
+        for early in (manager.reloading, manager.reloaded):
+            early()  # a SIGHUP while it starts must not make it ready
+        for tell in (manager.ready, manager.reloading, manager.reloaded, manager.stopping, manager.alive):
             tell()
         manager.status("2 signers\nready")
         manager.status("2 signers\nready")
@@ -34,12 +36,13 @@ def test_states_are_told_as_documented(tmp_path: Path) -> None:
     assert [list(each) for each in told] == [
         ["READY"],
         ["RELOADING", "MONOTONIC_USEC"],
+        ["READY"],
         ["STOPPING"],
         ["WATCHDOG"],
         ["STATUS"],
     ]
     assert before <= int(told[1]["MONOTONIC_USEC"]) <= time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
-    assert "\n" not in told[4]["STATUS"]
+    assert "\n" not in told[5]["STATUS"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="abstract sockets are Linux' own")
