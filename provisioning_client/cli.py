@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from itertools import repeat
 from typing import Final, NoReturn
 
@@ -20,6 +21,7 @@ from atcaprov.program.log_options import log_options
 from atcaprov.program.log_output import logged_on_stderr
 from atcaprov.program.process_hardening import harden_process
 from atcaprov.provisioning.provision import Provisioner
+from atcaprov.provisioning.server_access import ServerAccess
 from atcaprov.terminal.console import Console, open_console
 from atcaprov.terminal.printable import terminal_columns
 from provisioning_client.board_loop import BoardLoop
@@ -37,6 +39,7 @@ from provisioning_client.plan_command import plan as plan_command
 from provisioning_client.plan_command import show_plans
 from provisioning_client.report_delivery import ReportDelivery
 from provisioning_client.report_spool import ReportSpool
+from provisioning_client.station_end import ends_soon
 from provisioning_client.trace_files import TraceFiles
 from provisioning_client.unit_names import UnitNames
 from provisioning_client.user_functions import ClientFunctions
@@ -76,8 +79,9 @@ def command(context: click.Context, options: RunOptions, dry_run: bool, log_leve
         cert_info = _read_cert_info(output, options)
         spool = ReportSpool(options.reports, cert_info.root_public_key)
         room = DiskRoom(options.trace, options.reports)
+        access = options.access()
         functions = ClientFunctions(
-            options.access(),
+            access,
             output,
             room,
             spool,
@@ -91,6 +95,7 @@ def command(context: click.Context, options: RunOptions, dry_run: bool, log_leve
             provisioner = Provisioner(profile, cert_info, functions, order=options.order, product=options.product_name)
             delivery = ReportDelivery(spool, functions, output, functions.acknowledged)
             _connect(output, functions, provisioner, options.boards)
+            _warn_of_end(output, access)
             delivery.deliver()
             output.escape_hint()
             loop = BoardLoop(output, boards, provisioner, operator, limit, delivery.deliver)
@@ -121,6 +126,12 @@ def _connect(output: Output, functions: ClientFunctions, provisioner: Provisione
     station = f" as station {functions.station}" if functions.station else ""
     with _step(output, f"Connecting to {', '.join(functions.servers)}{station}"):
         provisioner.prepare(boards)
+
+
+def _warn_of_end(output: Output, access: ServerAccess) -> None:
+    warning = None if access.station is None else ends_soon(access.station, datetime.now(UTC))
+    if warning is not None:
+        output.warning(warning)
 
 
 def _boards(options: RunOptions, tracing: TraceFiles | None) -> tuple[BoardSource, int | None]:
