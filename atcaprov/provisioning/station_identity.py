@@ -69,7 +69,7 @@ class StationIdentity:
         if not is_enrolled(folder):
             raise UsageError(
                 f"This computer is not enrolled as a station: there is no {folder / STATION_FILE}.",
-                advice="Ask the supervisor for an enrolment token, and enrol this computer with it.",
+                advice="Ask the supervisor for an enrolment token, and run 'provisioning-client enrol'.",
                 code=Code.STATION_NOT_ENROLLED,
             )
         _require_private(folder / STATION_FILE)

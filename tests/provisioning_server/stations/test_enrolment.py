@@ -32,6 +32,7 @@ from provisioning_server.cli import command as provisioning_server
 from provisioning_server.stations.certificates import ca_certificate
 from provisioning_server.stations.key_and_certificate import KeyAndCertificate
 from tests.support.in_memory_signer import MemorySigner
+from tests.support.late_files import arrived
 from tests.support.networks import TlsWireClient
 from tests.support.programs import Ended, run_in_process
 from tests.support.server import ServerAddress, running_server
@@ -109,6 +110,25 @@ def test_station_enrols_and_is_named_in_the_records(served: Hall) -> None:
     assert served.states() == {"line-1": "admitted"}
     found = served.supervisor("ledger", "search", "--json")
     assert json.loads(found.out)["station"] == "line-1"
+
+
+@pytest.mark.slow
+def test_enrolled_station_provisions_a_board_and_its_name_stays_with_the_unit(hall: Hall) -> None:
+    signer = make_signer_folder(hall.folder)
+    with running_server(signer.path, hall.data, tls=True):
+        assert hall.station("--token-file", hall.token()).code == 0
+        kept = [word for name in ("reports", "checkpoints") for word in (f"--{name}", str(hall.folder / name))]
+        certinfo = str(signer.path / "atcaprov_cert_info_0.c")
+        words = ("--certinfo", certinfo, "--auto", "--device", "emulator:", "--station", str(hall.folder / "station"))
+        done = run_in_process(provisioning_client, *words, *kept)
+        assert done.code == 0, done
+    (log,) = (hall.data / "logs").glob("signing-*.tsv")
+    assert "\tline-1\t" in arrived(log).read_text()
+    chip = json.loads(hall.supervisor("ledger", "search", "--json", "--station", "line-1").out)["chip_serial"]
+    birth = hall.folder / "birth.json"
+    assert hall.supervisor("audit", "proof", "--chip", chip, "-o", birth).code == 0
+    entries = [each["entry"] for each in json.loads(birth.read_text())["events"]]
+    assert ['"line-1"' in entry for entry in entries] == [True, True], "the certificate and the report of its proof"
 
 
 @pytest.mark.slow
