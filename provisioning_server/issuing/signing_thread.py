@@ -11,10 +11,10 @@ from datetime import datetime
 from typing import Final
 
 from atcaprov.errors import AtcaProvError, CertificateError, Code, TransportError
-from atcaprov.log import Log
+from atcaprov.log import Log, LogEvent, log_event
 from provisioning_server import rejections
-from provisioning_server.issuing.signing_queue import Job, SigningQueue, signed_result
-from provisioning_server.log_names import label
+from provisioning_server.issuing.signing_queue import Job, SigningJob, SigningQueue, signed_result
+from provisioning_server.log_names import by_text, label
 from provisioning_server.signers.registry import SignerRegistry
 from provisioning_server.signers.signer import Signer
 
@@ -58,7 +58,7 @@ class SigningThread:
         try:
             prepared = job.prepare(self._signer, self._now())
         except Exception as error:  # this is not the signer's error: another signer could not do the job either
-            self._log.error(f"A request failed: {_text(error)}")
+            self._log.error(_failed(job, _text(error)))
             self._queue.refuse(job, rejections.INTERNAL)
             return
         if not self._queue.may_sign(job, prepared, self._signer):
@@ -136,3 +136,11 @@ def _was_signed(error: Exception, *, counted: bool) -> bool | None:
 
 def _text(error: Exception) -> str:
     return str(error) if isinstance(error, AtcaProvError) else repr(error)
+
+
+def _failed(job: Job, why: str) -> LogEvent:
+    """Return the line of the log for a job that could not be prepared."""
+    if not isinstance(job, SigningJob):
+        return log_event("failed", f"A request failed: {why}")
+    run = job.request.request_id
+    return log_event("failed", f"A request failed{by_text('', run)}: {why}", request_id=run.hex(), chip=job.chip_serial)

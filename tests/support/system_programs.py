@@ -19,6 +19,7 @@ _PACKAGES: Final = {
     "faketime": "faketime",
     "gcc": "gcc",
     "go": "golang-go",
+    "promtool": "prometheus",
     "softhsm2-util": "softhsm2",
     "hexdump": "bsdextrautils",
     "keytool": "openjdk-17-jre-headless",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -31,6 +33,7 @@ from tests.support.server_parts import chip_serial, request
 from tests.support.system_programs import require_program
 
 WEB = WebAddress("127.0.0.1", 0)
+PAGE = Path(__file__).parents[3] / "docs" / "reference" / "metrics.md"
 TOKEN = "0123456789abcdef"
 
 
@@ -46,6 +49,27 @@ def parsed(text: str) -> dict[str, float]:
             assert key not in found, "a sample stands there once"
             found[key] = sample.value
     return found
+
+
+def promtool(*words: str, given: str = "") -> subprocess.CompletedProcess[str]:
+    """Ask Prometheus' own tool."""
+    program = require_program("promtool")
+    return subprocess.run([program, *words], input=given, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.slow
+def test_alarms_of_the_page_are_valid_and_name_metrics_of_the_page(tmp_path: Path) -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    described, alarms = text.split("## Worth an alarm")
+    expressions = re.findall(r"^\| [^|]+ \| `(.+)` \|$", alarms, re.MULTILINE)
+    assert len(expressions) == 6
+    rules = [{"alert": f"Alarm{number}", "expr": each} for number, each in enumerate(expressions)]
+    file = tmp_path / "rules.json"  # YAML, too
+    file.write_text(json.dumps({"groups": [{"name": "alarms", "rules": rules}]}))
+    judged = promtool("check", "rules", str(file))
+    assert judged.returncode == 0, judged.stderr
+    for name in re.findall(r"atcaprov_\w+", alarms):
+        assert name.removesuffix("_bucket") in described
 
 
 @pytest.mark.slow
@@ -65,6 +89,8 @@ def test_everything_that_happened_is_counted(tmp_path: Path) -> None:
         client.ask(request(signer, 2))
         page = Visitor(tmp_path).ask("GET", "/metrics")
     assert page.status == 200
+    judged = promtool("check", "metrics", given=page.text)
+    assert (judged.returncode, judged.stderr) == (0, ""), judged.stderr
     found = parsed(page.text)
     assert found["atcaprov_certificates_sent_total[]"] == 2
     assert found["atcaprov_refusals_total[code=chip-has-other-key,request=certificates]"] == 1
