@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from typing import Final
 
@@ -20,7 +21,11 @@ def asker_of(station: str, address: str) -> str:
     """
     if station:
         return _STATION + station
-    host = address.rpartition(":")[0].strip("[]")
+    return _asker_at(address.rpartition(":")[0].strip("[]"))
+
+
+@functools.lru_cache(maxsize=4096)
+def _asker_at(host: str) -> str:
     found = computer(host)
     return OWN_COMPUTER if not host or is_loopback(host) or is_loopback(found) else found
 

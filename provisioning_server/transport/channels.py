@@ -13,7 +13,8 @@ from typing import Final, Protocol
 from atcaprov.errors import AtcaProvError, Code, TransportError
 from atcaprov.terminal.printable import printable
 
-_READ: Final = 64 * 1024
+_READ: Final = 16 * 1024
+"""The longest record (RFC 8446, section 5.1): a longer buffer would be made for each one, and be cut."""
 _HANDSHAKE_RECORD: Final = 0x16
 """First byte of a TLS connection: the content type of a handshake record (RFC 8446, section 5.1)."""
 
@@ -130,6 +131,8 @@ class TlsChannel:
                 part = b""
             self.ended = not part
             parts.append(part)
+            if not self._incoming.pending:  # a read takes a whole record, so nothing of one is left
+                break  # one call less that lets other threads run, which cost more than the decryption
         return b"".join(parts)
 
     def _failed(self, error: ssl.SSLError) -> AtcaProvError:

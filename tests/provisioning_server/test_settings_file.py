@@ -90,7 +90,7 @@ def test_the_example_is_a_settings_file() -> None:
     assert read_settings(EXAMPLE, cli.command)["port"] == DEFAULT_PORT
     lines = EXAMPLE.read_text().splitlines()
     disabled = [line.lstrip("# ") for line in lines if line.startswith("# ") and " = " in line]
-    assert len(disabled) == 3
+    assert len(disabled) == 7
     tomllib.loads("\n".join(disabled))
 
 
