@@ -144,7 +144,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table whose keys are all known; `either` are groups of keys of which exactly one is needed."""
+    """A table whose keys are all known."""
 
     keys: tuple[Key, ...]
     not_both: tuple[tuple[str, str], ...] = ()
