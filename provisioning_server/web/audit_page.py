@@ -13,6 +13,7 @@ from atcaprov.terminal.printable import printable, printable_lines
 from atcaprov.web.roles import Role
 from provisioning_server.ledger.checkpoint_file import FILE_NAME
 from provisioning_server.ledger.sql.sql_ledger import SqlLedger
+from provisioning_server.records.last_done import Done, last_done
 from provisioning_server.web.certificate_views import Fact, second
 from provisioning_server.web.figures.administered_state import COUNTED_MAX
 from provisioning_server.web.figures.ledger_reader import LedgerReader
@@ -20,6 +21,7 @@ from provisioning_server.web.figures.page_figures import PageFigures
 from provisioning_server.web.visits import Reception, Visit, VisitorRoute
 
 CHECKPOINT_MAX: Final = 64 * 1024
+_DONE: Final = {"Last audit": Done.AUDIT, "Last backup": Done.BACKUP}
 
 
 class AuditPage:
@@ -48,7 +50,16 @@ class AuditPage:
             unproven=count_text(administered.unproven),
             revoked=count_text(administered.revoked),
             trouble=printable(self._figures.trouble),
+            done=await self._reader.ask(self._done),
         )
+
+    def _done(self, _: SqlLedger) -> list[Fact]:
+        """Return when a backup was made last and the log audited last."""
+        found = {name: last_done(self._data, what) for name, what in _DONE.items()}
+        return [
+            Fact(name, "never" if done is None else f"{second(done.time)}. {printable(done.text)}")
+            for name, done in found.items()
+        ]
 
     def _facts(self, ledger: SqlLedger) -> list[Fact]:
         head, identity, newest = ledger.head(), ledger.identity, ledger.newest

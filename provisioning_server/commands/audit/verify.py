@@ -6,6 +6,7 @@ import contextlib
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -24,6 +25,7 @@ from provisioning_server.audit.verify_log import AuditOrder, keys_of, verify_log
 from provisioning_server.commands.ledger_options import ledger_options
 from provisioning_server.commands.open_for_reading import ledger_for_reading
 from provisioning_server.ledger.ledger_place import LedgerPlace
+from provisioning_server.records.last_done import Done, LastDone, note_done
 
 _FOUND = 1
 _UNPINNED = "The key of the log was taken from what was checked. Give --key, or anyone may have made it."
@@ -65,6 +67,9 @@ def command(
     else:
         with _source(path, place, order) as (source, found_order):
             report = verify_log(source, found_order)
+    if path is None:
+        said = f"{report.found} findings." if report.found else "No findings."
+        note_done(place.data, Done.AUDIT, LastDone(datetime.now(UTC), said))
     if pinned is None:
         report.remarks.append(_UNPINNED)
     _print_json(report) if as_json else _print(report)

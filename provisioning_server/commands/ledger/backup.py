@@ -13,6 +13,7 @@ from provisioning_server.backup.make_backup import make_backup
 from provisioning_server.backup.retention import keep_newest
 from provisioning_server.commands.ledger_options import folder_of, ledger_options
 from provisioning_server.ledger.ledger_place import LedgerPlace
+from provisioning_server.records.last_done import Done, LastDone, note_done
 
 _POSTGRESQL: Final = "Back it up with pg_dump, as docs/howto/share-a-ledger-on-postgresql.md says."
 
@@ -37,8 +38,10 @@ def command(destination: Path, keep: int | None, with_log_key: bool, place: Ledg
     The server may run. The backup is checked completely before it gets its name, ledger-DATE-TIME in UTC.
     """
     data = folder_of(place, _POSTGRESQL)
-    made = make_backup(data, destination, datetime.now(UTC), with_log_key=with_log_key)
+    now = datetime.now(UTC)
+    made = make_backup(data, destination, now, with_log_key=with_log_key)
     entries = counted(made.log.head.size, "entry", "entries")
+    note_done(data, Done.BACKUP, LastDone(now, f"{made.path}: {entries}, checked."))
     say(f"{made.path}: {entries}, {counted(made.log.certificates, 'certificate')}, checked.")
     if made.lacks_log_key:
         say("The private key of the log is not in it: keep a copy of log-key.pem in another place.", err=True)
