@@ -56,17 +56,35 @@ class Endpoints:
         self._issuing = issuing
         self._health = health
         self._metered = metered(context, issuing, health, lambda: self._listener)
-        monitoring = functools.partial(_monitoring, health, self._metered)
-        self._page = _web_page(context, signers, health, self._run, lambda: self._listener.stations, monitoring)
-        if self._page is not None:
-            self._page.add_public(functools.partial(_with_crls, revocation.published, context.now))
+        self._page = self._made_page(signers, revocation)
         self._rates = RateLimits(context.settings.rates, time.monotonic, context.log)
         self._stations = station_authority(context, issuing.worker)
-        submit = issuing.worker.submit if self._metered is None else self._metered.submit(issuing.worker.submit)
-        refused = None if self._metered is None else self._metered.metrics.refused
-        self._listener = Listener(context.settings.limits, self._rates, submit, context.log, self._stations, refused)
+        self._listener = self._made_listener()
+        self._status = ServerStatus(self._status_sources(signers), context.now)
+        self.administrator = Administrator(context.folder.path, context.now, issuing.worker.administer)
         self._control = ControlServer(context.folder.path, context.log)
-        sources = StatusSources(
+        self._handle_commands(revocation)
+        if self._stations is not None:
+            self._stations.changed = self._listener.check_admissions
+            self.administrator.followers.append(self._stations.refresh)
+
+    def _made_page(self, signers: SignerParts, revocation: RevocationParts) -> WebPage | None:
+        context, health = self._context, self._health
+        monitoring = functools.partial(_monitoring, health, self._metered)
+        page = _web_page(context, signers, health, self._run, lambda: self._listener.stations, monitoring)
+        if page is not None:
+            page.add_public(functools.partial(_with_crls, revocation.published, context.now))
+        return page
+
+    def _made_listener(self) -> Listener:
+        context, metered, submit = self._context, self._metered, self._issuing.worker.submit
+        counted = submit if metered is None else metered.submit(submit)
+        refused = None if metered is None else metered.metrics.refused
+        return Listener(context.settings.limits, self._rates, counted, context.log, self._stations, refused)
+
+    def _status_sources(self, signers: SignerParts) -> StatusSources:
+        context, health = self._context, self._health
+        return StatusSources(
             context.signers,
             context.ledger,
             health.health,
@@ -75,18 +93,16 @@ class Endpoints:
             lambda: self._listener.stations,
             functools.partial(_warnings, context, signers, health),
         )
-        self._status = ServerStatus(sources, context.now)
-        self._control.handle("status", self._status.answer)
-        self._control.handle("reload", context.reload.answer)
-        self._control.handle("drain", context.drain.answer)
-        self.administrator = Administrator(context.folder.path, context.now, issuing.worker.administer)
+
+    def _handle_commands(self, revocation: RevocationParts) -> None:
+        control = self._control
+        control.handle("status", self._status.answer)
+        control.handle("reload", self._context.reload.answer)
+        control.handle("drain", self._context.drain.answer)
+        control.handle("web-link", self._web_link)
         for name, action in ACTIONS.items():
-            self._control.handle(name, functools.partial(self.administrator.run, action))
-        revocation.handle_commands(self._control)
-        self._control.handle("web-link", self._web_link)
-        if self._stations is not None:
-            self._stations.changed = self._listener.check_admissions
-            self.administrator.followers.append(self._stations.refresh)
+            control.handle(name, functools.partial(self.administrator.run, action))
+        revocation.handle_commands(control)
 
     async def _run(self, command: str, arguments: dict[str, Any]) -> dict[str, Any]:
         """Do what a command does, for the page."""
