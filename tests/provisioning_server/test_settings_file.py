@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from atcaprov import Code, UsageError
 from provisioning_server import cli
-from provisioning_server.commands.parameter_types import Duration, LedgerUrl
+from provisioning_server.commands.parameter_types import CommandLine, Duration, LedgerUrl, RateLimit
+from provisioning_server.orders.rates import Rate
 from provisioning_server.settings import DEFAULT_PORT, Settings
 from provisioning_server.settings_file import read_settings
 from tests.support.system_programs import require_program
@@ -188,7 +189,16 @@ def test_every_option_can_stand_in_a_file() -> None:
             click.Path,
             click.types.BoolParamType,
             click.Choice,
+            CommandLine,
             Duration,
             LedgerUrl,
+            RateLimit,
         )
         assert isinstance(option.type, known), option.name
+
+
+@pytest.mark.parametrize(("value", "rate"), [("90/m", Rate(90, 60)), ("none", None)])
+def test_rate_stands_in_a_file_as_on_the_command_line(tmp_path: Path, value: str, rate: Rate | None) -> None:
+    settings = tmp_path / "settings.toml"
+    settings.write_text(f'rate = "{value}"\n')
+    assert read_settings(settings, cli.command) == {"rate": rate}
