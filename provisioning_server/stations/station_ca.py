@@ -92,6 +92,7 @@ class StationCa:
 def _other_ca() -> UsageError:
     return UsageError(
         "The stations of this ledger were admitted by another station CA than that of this data folder.",
-        advice=f"Copy {FOLDER}/{CA_FILE} from the data folder of the first server on this ledger.",
+        advice=f"Copy {FOLDER}/{CA_FILE} from the first server on this ledger, or from a safe place."
+        " If it is lost, remove all stations and enrol them again.",
         code=Code.STATION_CA_OTHER,
     )

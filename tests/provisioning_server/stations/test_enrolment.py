@@ -364,6 +364,21 @@ def test_station_ca_never_has_the_key_of_a_product(hall: Hall) -> None:
 
 
 @pytest.mark.slow
+def test_lost_station_ca_is_made_again_only_when_no_station_needs_it(hall: Hall) -> None:
+    with hall.served():
+        hall.enrolled()
+    (hall.data / "stations" / "station-ca.pem").unlink()
+    with pytest.raises(UsageError) as caught, hall.served():
+        pass
+    assert caught.value.code == "station-ca-other"
+    assert hall.supervisor("station", "remove", "line-1", "--reason", "the station CA is lost").code == 0
+    with hall.served():
+        token = hall.token()
+        assert hall.station("--token-file", token, folder="again").code == 0
+        assert hall.ask(StationIdentity.load(hall.folder / "again")) == "good"
+
+
+@pytest.mark.slow
 def test_name_that_stations_use_is_certified_as_the_advice_says(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", _every_name_is_this_computer(socket.getaddrinfo))
     with running_server(SIGNER, hall.data, tls=True, tls_names=("line.example",)):
