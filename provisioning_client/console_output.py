@@ -33,6 +33,18 @@ FATES: Final = {
     Board.UNTOUCHED: "The board was not changed.",
 }
 
+_OF_CONNECTIONS: Final = frozenset(
+    {
+        Code.TLS_REQUIRED,
+        Code.STATION_UNKNOWN,
+        Code.STATION_REMOVED,
+        Code.STATION_EXPIRED,
+        Code.SERVER_BUSY,
+        Code.SERVER_STOPPING,
+    }
+)
+"""Refusals that may come before the server has read the request, so that its log does not have the id."""
+
 
 class ConsoleOutput(Output):
     """The texts, columns and order of Atmel-8970A, section 3.3.1; texts for failures are our own."""
@@ -119,7 +131,7 @@ class ConsoleOutput(Output):
 
     def _request_line(self, error: AtcaProvError) -> list[str]:
         """Return the line by which the supervisor finds the request that the server refused."""
-        refused = isinstance(error, ServerRejected) and self._request_id
+        refused = isinstance(error, ServerRejected) and error.code not in _OF_CONNECTIONS and self._request_id
         return [f"Request {self._request_id.hex()} in the server's log."] if refused else []
 
     def warning(self, error: AtcaProvError) -> None:

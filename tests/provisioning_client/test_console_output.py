@@ -117,11 +117,12 @@ def test_busy_server_is_shown_on_a_line_of_its_own_within_a_stage() -> None:
 def test_refusal_of_the_server_names_the_request() -> None:
     printed: list[str] = []
     output = ConsoleOutput(printed.append)
-    output.board_failed(BUSY)
+    output.board_failed(ServerRejected("No such signer.", code=Code.SIGNER_UNKNOWN))
     output.run_begins(bytes(range(16)))
     output.board_failed(ELSEWHERE)
-    assert "Request" not in "".join(printed)
     output.board_failed(BUSY)
+    assert "Request" not in "".join(printed)
+    output.board_failed(ServerRejected("No such signer.", code=Code.SIGNER_UNKNOWN))
     assert "    Request 000102030405060708090a0b0c0d0e0f in the server's log.\n" in printed[-1]
 
 
