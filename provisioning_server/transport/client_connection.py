@@ -267,6 +267,7 @@ class ClientConnection(asyncio.Protocol):
         """Pass a request on, if its station may ask; whoever is not admitted may only enrol with a token."""
         station = self._owner.admit(self._channel.certificate)
         if isinstance(station, str):
+            self.station = station  # it may have been admitted since the handshake
             self._owner.submit(request, self._reply, self.peer, station)
         elif isinstance(request, EnrolRequest) and (request.token or not request.certification_request):
             self._owner.submit(request, self._reply, self.peer, "")

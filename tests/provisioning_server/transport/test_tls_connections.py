@@ -226,6 +226,17 @@ def test_removal_in_the_middle_of_a_request_takes_its_reply_away(end: End) -> No
     assert end.replies() == []
 
 
+def test_removal_takes_the_reply_of_a_station_that_was_admitted_after_its_handshake() -> None:
+    end = End(contexts=tls_contexts(), shake_hands=False)
+    end.owner.admission = rejections.STATION_UNKNOWN
+    end.shake_hands()
+    end.owner.admission = "line-1"
+    end.request()
+    end.owner.admission = removed = rejections.station_removed("line-1")
+    end.owner.answer(REPLY)
+    assert end.replies() == [removed]
+
+
 def test_removal_within_a_message_refuses_it_when_it_is_complete(end: End) -> None:
     data = end.client.send(REQUEST)
     end.receive(data[:50])
