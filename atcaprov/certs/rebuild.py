@@ -21,6 +21,7 @@ from atcaprov.certs.definitions.definition import (
     DeviceZone,
     SerialSource,
     StdElement,
+    Transform,
 )
 from atcaprov.certs.keys import PUBLIC_KEY_SIZE, der_signature, key_id, padded_public_key, unpadded_public_key
 from atcaprov.errors import CertificateError, Code
@@ -300,6 +301,22 @@ def stored_unit(definition: CertificateDefinition, unit: str) -> StoredData:
     except ValueError as error:
         raise CertificateError(str(error), code=Code.UNIT_INVALID) from None
     return _parts_of_unit(definition, name)
+
+
+def unit_of_certificate(definition: CertificateDefinition, certificate: bytes) -> str:
+    """Return the unit's name that a certificate (DER) of this definition holds; empty if there is none by its rule."""
+    if definition.unit is None:
+        return ""
+    name, first = bytearray(definition.unit.size), definition.unit.offset
+    for element in definition.other_elements:
+        place, written = element.device_loc, certificate[element.cert_loc.offset : element.cert_loc.end]
+        if definition.is_of_unit(place):
+            try:
+                data = written if element.transforms[0] is Transform.NONE else bytes.fromhex(written.decode("ascii"))
+            except ValueError:
+                return ""
+            name[place.offset - first : place.end - first] = data
+    return definition.unit.written(bytes(name)) or ""
 
 
 def _parts_of_unit(definition: CertificateDefinition, name: bytes) -> dict[DeviceLocation, bytes]:

@@ -11,7 +11,7 @@ from atcaprov.certs.compressed_form import CompressedCertificate
 from atcaprov.certs.issued_record import IssuedRecord
 from atcaprov.certs.keys import DIGEST_SIZE, verify_digest
 from atcaprov.certs.possession_proof import is_possession_proof
-from atcaprov.certs.rebuild import rebuild, to_be_signed
+from atcaprov.certs.rebuild import rebuild, stored_unit, to_be_signed
 from atcaprov.certs.x509_layout import authority_layout
 from atcaprov.errors import AtcaProvError, CertificateError, UsageError
 from provisioning_server.audit.findings import SHOWN, AuditReport
@@ -219,6 +219,7 @@ def check_certificate(record: IssuedRecord, documents: SignerDocuments) -> None:
         public_key=record.public_key,
         ca_public_key=documents.signer_public_key,
         chip_serial=record.chip_serial,
+        stored=stored_unit(documents.device, record.origin.unit if documents.device.unit else ""),
     )
     if rebuilt != record.certificate:
         raise CertificateError("The certificate is not the one of its compressed form, key and chip.")

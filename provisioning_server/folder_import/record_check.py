@@ -10,7 +10,7 @@ from typing import Final
 from atcaprov.certs.compressed_form import CompressedCertificate
 from atcaprov.certs.issued_record import IssuedRecord
 from atcaprov.certs.keys import verify_digest
-from atcaprov.certs.rebuild import rebuild, to_be_signed
+from atcaprov.certs.rebuild import rebuild, stored_unit, to_be_signed
 from atcaprov.certs.x509_layout import authority_layout
 from atcaprov.errors import AtcaProvError, CertificateError, Code, UsageError
 from provisioning_server.records.signer_documents import SignerDocuments
@@ -70,6 +70,7 @@ def _wrong_certificate(record: IssuedRecord, documents: SignerDocuments) -> str 
         public_key=record.public_key,
         ca_public_key=documents.signer_public_key,
         chip_serial=record.chip_serial,
+        stored=stored_unit(device, record.origin.unit if device.unit else ""),
     )
     if certificate != record.certificate:
         return "the compressed form, chip and key give another certificate"

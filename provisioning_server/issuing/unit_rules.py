@@ -68,8 +68,11 @@ def _broken_rule(definition: CertificateDefinition, unit: str) -> ErrorReply | N
 
 
 def _taken(product: str | None, unit: str, chip_serial: bytes, known: Known) -> ErrorReply | None:
-    """Return a rejection if another chip has the name, or the chip another one; a revoked certificate holds none."""
-    holder = known.chip_of_unit(product, unit)
+    """Return a rejection if another chip has the name, or the chip another one; a revoked certificate holds none.
+
+    A certificate that was recovered is of a product that is not known any more: its name counts in all of them.
+    """
+    holder = known.chip_of_unit(product, unit) or known.chip_of_unit("", unit)
     if holder not in (None, chip_serial):
         return rejections.unit_taken(unit, holder)
     for stored in known.of_chip(chip_serial):

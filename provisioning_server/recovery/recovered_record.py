@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from atcaprov.certs.compress import compress
 from atcaprov.certs.compressed_form import CompressedCertificate
-from atcaprov.certs.issued_record import IssuedRecord
+from atcaprov.certs.issued_record import IssuedRecord, Origin
+from atcaprov.certs.rebuild import stored_unit, unit_of_certificate
 from atcaprov.certs.x509_layout import certificate_layout
 from atcaprov.errors import CertificateError, UsageError
 from provisioning_server.folder_import.record_check import check_record
@@ -56,12 +57,14 @@ class RecoveredRecords:
         """Return a record with what the certificate itself tells; its time is on the full hour, its client unknown."""
         for signer in self._signers:
             documents = signer.documents
+            unit = unit_of_certificate(documents.device, found.certificate)
             try:
                 compressed = compress(
                     documents.device,
                     found.certificate,
                     ca_public_key=documents.signer_public_key,
                     chip_serial=found.chip_serial,
+                    stored=stored_unit(documents.device, unit),
                 )
                 fields, layout = CompressedCertificate.parse(compressed), certificate_layout(found.certificate)
             except CertificateError:
@@ -77,6 +80,7 @@ class RecoveredRecords:
                 compressed=compressed,
                 documents=documents.document_id,
                 certificate=found.certificate,
+                origin=Origin(unit=unit),
             )
         raise _unknown_signer(found)
 

@@ -251,7 +251,7 @@ def test_run_that_is_cut_at_any_command_ends_with_the_same_name(
     run(whole, functions_for(authority, NAME, kind))
     first = next(at for at, packet in enumerate(whole.packets) if act_of(packet) is Act.CREATE_KEY)
     last = next(at for at, packet in enumerate(whole.packets) if act_of(packet) is Act.LOCK_DATA)
-    for cut in range(first, last + 1, 2):
+    for cut in range(first, last + 1, 3):
         hal = ScriptedHal()
         hal.answer = cutting(hal, cut, reply_lost)
         with pytest.raises(PowerCut):

@@ -92,6 +92,8 @@ def test_each_board_gets_the_next_name_of_the_file(line: Line) -> None:
     used = dict(text.split("\t") for text in names.with_name("names.txt.used").read_text().splitlines())
     assert sorted(used.items()) == line.records()
     assert list(used) == ["SN-00000001", "SN-00000002", "SN-00000003"]
+    audited = run_in_process(server_command, "audit", "verify", "--data", str(line.folder / "data"))
+    assert audited.code == 0, audited.out + audited.err
     over = line.run("--units", str(names))
     assert code_of(over) == Code.UNITS_USED_UP
 

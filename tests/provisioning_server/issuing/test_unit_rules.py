@@ -12,16 +12,21 @@ from typing import Final
 import pytest
 from cryptography import x509
 
-from atcaprov import Code
+from atcaprov import CertificateError, Code
+from atcaprov.certs.definitions.definition import CertificateDefinition
 from atcaprov.certs.descriptions.description import default_description
 from atcaprov.certs.descriptions.template import device_definition
 from atcaprov.chip.memory_map import serial_number
 from atcaprov.wire.messages import CertificatesReply, CertificatesRequest, ErrorReply, SignerReply, SignerRequest
+from provisioning_server.audit.entry_check import check_certificate
+from provisioning_server.folder_import.record_check import check_record
 from provisioning_server.issuing.authority import Authority
 from provisioning_server.ledger.administration import Revoked
 from provisioning_server.ledger.changes import Changes, Issued
 from provisioning_server.products.product import Product
 from provisioning_server.products.served_products import ServedProducts
+from provisioning_server.recovery.found_files import FoundCertificate
+from provisioning_server.recovery.recovered_record import KnownSigner, RecoveredRecords
 from provisioning_server.signers.registry import SignerRegistry
 from tests.certs.test_unit_names import MAC, SERIAL, described
 from tests.provisioning_server.issuing.test_pipeline import Server, events_of
@@ -260,3 +265,41 @@ def test_any_order_of_steps_of_two_servers_gives_each_name_to_one_chip(
             assert len({each[part] for each in given}) == len(given)
         records = [event.record for event in events_of(both[0].ledger) if isinstance(event, Issued)]
         assert len({record.origin.unit for record in records}) == len(records) == len(given) == signer.signatures
+
+
+def test_audit_rebuilds_certificates_with_their_names(make: Make) -> None:
+    signer = MemorySigner(device=ADDRESSED)
+    line = make(signer)
+    line.certify(for_unit(signer, 1, "00:04:A3:01:02:FF"))
+    (record,) = line.records(1)
+    check_certificate(record, signer.documents)
+    check_record(record, signer.documents, "here")
+    for other in ("00:04:A3:01:02:FE", ""):
+        with pytest.raises(CertificateError):
+            check_certificate(replace(record, origin=replace(record.origin, unit=other)), signer.documents)
+
+
+@pytest.mark.parametrize(
+    ("definition", "name"), [(NAMED, NAME), (ADDRESSED, "00:04:A3:01:02:FF")], ids=["text", "MAC address"]
+)
+def test_recovered_certificate_keeps_its_name(
+    make: Make, tmp_path: Path, definition: CertificateDefinition, name: str
+) -> None:
+    """A certificate that was found again, of a product that is not known any more, has the name that it holds."""
+    signer = MemorySigner(device=definition)
+    line = make(signer, products=VerifiedProducts([Product(config_zone(0))]))
+    certificate = line.certify(for_unit(signer, 1, name, product="lamp")).device_certificate
+    found = FoundCertificate(certificate, chip_serial(1), "a station")
+    with closing(ledger_in(tmp_path / "restored")) as restored:
+        known = KnownSigner(signer.serial, signer.name, signer.documents)
+        record = RecoveredRecords(restored, [known]).of(found)
+        assert record.origin.unit == name
+        restored.commit(Changes(documents=[signer.documents], events=[Issued(record)]))
+        products = VerifiedProducts([Product(config_zone(0))])
+        authority = Authority(SignerRegistry([signer]), restored, RememberingLog(), lambda: line.now, products=products)
+        again, other = (for_unit(signer, number, name, product="lamp") for number in (1, 2))
+        reply, refusal = answer(authority, asked(again, other))
+    assert isinstance(reply, CertificatesReply)
+    assert reply.device_certificate == certificate
+    assert isinstance(refusal, ErrorReply)
+    assert refusal.code == Code.UNIT_TAKEN
