@@ -121,9 +121,13 @@ STATION_UNKNOWN: Final = _rejected(
     "The server's ledger does not have this station's certificate. Ask the supervisor for an enrolment token.",
     False,
 )
-GAVE_WAY: Final = _rejected(
-    Code.SERVER_BUSY, "The server has too many connections, and this one was idle. Connect again.", True
+GAVE_WAY: Final = ErrorReply(
+    str(Code.SERVER_BUSY),
+    "The server has too many connections, and this one was idle. Connect again.",
+    retryable=True,
+    retry_after=500,
 )
+"""It had no request open, so the client loses nothing when it asks again."""
 IDLE: Final = _rejected(
     Code.SERVER_BUSY, "No complete message came in time, so the server closes the connection.", True
 )

@@ -20,7 +20,8 @@ class ConnectionLimits:
     """How many further ones at once get the reply that there are too many; beyond these they are cut."""
     handshakes: int = 256
     """TLS handshakes in progress. All stations of a hall may connect at once after the server's start."""
-    handshakes_of_one_address: int = 32
+    handshakes_of_one_address: int = 96
+    """A station may begin a whole panel of boards at once: more than its `of_one_station`."""
     handshake_bytes: int = 32 * 1024
     """What a client may send until its handshake is done: a hello and a short chain have under 8 KiB."""
     handshake_seconds: float = 10.0

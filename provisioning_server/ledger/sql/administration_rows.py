@@ -20,6 +20,11 @@ from provisioning_server.ledger.sql.database import Connection, DatabaseError, V
 
 _Statement = tuple[str, tuple[Value, ...]]
 _ADMITTED: Final = "SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM invitations WHERE token_hash = ? AND closed IS NULL)"
+_RENEWED: Final = (
+    "SELECT 1 WHERE EXISTS (SELECT 1 FROM stations WHERE fingerprint = ?)"
+    " OR (SELECT count(*) = count(removed) AND count(*) > 0 FROM stations WHERE name = ?)"
+)
+"""A renewal that was decided before the removal of its station does not outlive that."""
 _REMOVED: Final = (
     "SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM stations WHERE name = ? AND removed IS NULL)"
     " AND NOT EXISTS (SELECT 1 FROM invitations WHERE station = ? AND closed IS NULL)"
@@ -59,7 +64,7 @@ _QUESTIONS: Final[Mapping[type[AdministrativeEvent], Callable[[Any], _Statement]
     StationAdmitted: lambda each: (
         (_ADMITTED, (each.token_hash,))
         if each.token_hash
-        else ("SELECT 1 FROM stations WHERE fingerprint = ?", (fingerprint(each.certificate),))
+        else (_RENEWED, (fingerprint(each.certificate), each.station))
     ),
     StationRemoved: lambda each: (_REMOVED, (each.station, each.station)),
     OrderOpened: lambda each: ("SELECT 1 FROM work_orders WHERE name = ?", (each.order,)),

@@ -84,6 +84,17 @@ def test_removed_station_has_neither_certificates_nor_invitations(open_store: Op
     assert set(again.repeated) == {0, 1}
 
 
+def test_renewal_that_was_decided_before_the_removal_admits_no_one(open_store: OpenStore) -> None:
+    """Both may come in one step, or from two servers: the station that was removed does not come back."""
+    ledger = open_store()
+    step(ledger, INVITED)
+    step(ledger, ADMITTED)
+    renewed = StationAdmitted(NOW, "line-3", b"renewed")
+    assert set(step(ledger, StationRemoved(NOW, "line-3", "stolen"), renewed).repeated) == {1}
+    assert set(step(ledger, renewed).repeated) == {0}
+    assert all(each.removed is not None for each in ledger.administered.stations())
+
+
 def test_entries_behind_one_that_is_left_out_follow_without_a_gap(open_store: OpenStore) -> None:
     ledger = open_store()
     step(ledger, ORDER)

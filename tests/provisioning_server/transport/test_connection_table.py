@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from provisioning_server import rejections
 from provisioning_server.transport.connection_table import ConnectionTable
 from provisioning_server.transport.limits import ConnectionLimits
 
@@ -46,6 +47,19 @@ def _filled(*connections: Fake) -> ConnectionTable[Fake]:
 
 def test_below_three_quarters_one_address_may_have_them_all() -> None:
     _filled(*(Fake("192.0.2.1", number) for number in range(6)))
+
+
+def test_station_may_begin_a_whole_panel_at_once() -> None:
+    """All boards of a panel connect at the same moment: none of their handshakes gives way to another."""
+    limits = ConnectionLimits()
+    table: ConnectionTable[Fake] = ConnectionTable(limits)
+    for number in range(limits.of_one_station):
+        assert _admit(table, Fake("192.0.2.1", number, in_handshake=True)) is None
+
+
+def test_client_whose_connection_gave_way_is_told_when_to_ask_again() -> None:
+    assert rejections.GAVE_WAY.retryable
+    assert rejections.GAVE_WAY.retry_after > 0
 
 
 def test_above_an_address_with_its_share_gives_up_its_own_longest_idle() -> None:
