@@ -1,7 +1,7 @@
 """Which servers are asked, and whether over TLS as a station: one rule for all programs.
 
 Plain connections are for this computer's own servers, unless the network is declared to be safe. Everything else is TLS
-with the station's certificate, and nothing ever falls back to plain.
+with the station's certificate, and so are the servers of its enrolment, wherever they are. Nothing falls back to plain.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ class ServerAccess(NamedTuple):
         places = [ServerPlace.parse(server, DEFAULT_PORT) for server in servers]
         folder = station or default_station_folder()
         if not places and (station is not None or (not plain_network and is_enrolled(folder))):
-            places = [*StationIdentity.load(folder).servers]
+            enrolled_at = StationIdentity.load(folder).servers
+            if enrolled_at:
+                return cls(tuple(map(str, enrolled_at)), folder)
         places = places or [ServerPlace(DEFAULT_HOST, DEFAULT_PORT)]
         names = tuple(map(str, places))
         if station is None and (plain_network or all(is_loopback(place.host) for place in places)):

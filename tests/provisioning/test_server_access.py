@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -21,10 +22,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def enrolled(folder: Path) -> Path:
-    return (
-        example_ca().enrolled(folder, servers=[ServerPlace("ca1.example", 11235), ServerPlace("ca2.example", 1)]).folder
-    )
+PLACES = (ServerPlace("ca1.example", 11235), ServerPlace("ca2.example", 1))
+
+
+def enrolled(folder: Path, places: Sequence[ServerPlace] = PLACES) -> Path:
+    return example_ca().enrolled(folder, servers=places).folder
 
 
 @pytest.mark.parametrize("own", ["localhost", "127.0.0.1", "127.9.9.9:1", "[::1]:5"])
@@ -38,6 +40,17 @@ def test_without_a_name_the_servers_of_the_enrolment_are_asked(folder: Path) -> 
     assert ServerAccess.by([]) == ((OWN_SERVER,), None)
     enrolled(folder)
     assert ServerAccess.by([]) == (("ca1.example:11235", "ca2.example:1"), folder)
+
+
+def test_server_of_the_enrolment_is_asked_over_tls_on_this_computer_too(folder: Path) -> None:
+    enrolled(folder, [ServerPlace("localhost", 7)])
+    assert ServerAccess.by([]) == (("localhost:7",), folder)
+    assert ServerAccess.by([], plain_network=True) == ((OWN_SERVER,), None)
+
+
+def test_enrolment_without_servers_leaves_the_own_one(folder: Path) -> None:
+    enrolled(folder, [])
+    assert ServerAccess.by([]) == ((OWN_SERVER,), None)
 
 
 @pytest.mark.parametrize("other", ["ca1.example", "192.0.2.7", "localhost.example", "[2001:db8::1]:11235"])
