@@ -13,7 +13,7 @@ from atcaprov.certs.document_reader import Fault
 _MOST_KEYS: Final = 64
 
 
-class Kind(Protocol):
+class ValueKind(Protocol):
     """What may stand under a key."""
 
     @property
@@ -105,7 +105,7 @@ class Whole:
 class ListOf:
     """A list of different values of one kind."""
 
-    kind: Kind
+    kind: ValueKind
     most: int
     fewest: int = 0
 
@@ -134,7 +134,7 @@ class Key:
     """One key of a table."""
 
     name: str
-    kind: Kind
+    kind: ValueKind
     meaning: str
     """For people: what it does, as the start of a sentence, without a period."""
     needed: bool = False

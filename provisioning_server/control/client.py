@@ -10,7 +10,7 @@ from typing import Any, Final
 from atcaprov.errors import AtcaProvError, Code, TransportError
 from provisioning_server.control.control_file import ControlFile
 from provisioning_server.control.requests_answers import ControlRequest, parse_answer, request_line
-from provisioning_server.control.sealed_lines import ANSWER_MAX, LineBuffer, SealBrokenError
+from provisioning_server.control.sealed_lines import ANSWER_MAX, SealBrokenError, SealedLineBuffer
 from provisioning_server.control.server import LOOPBACK
 
 CONNECT_SECONDS: Final = 5.0
@@ -51,7 +51,7 @@ def run_command(
 
 def _exchange(connection: socket.socket, line: bytes, deadline: float) -> bytes:
     """Send a line and return the one that comes back."""
-    buffer = LineBuffer(ANSWER_MAX)
+    buffer = SealedLineBuffer(ANSWER_MAX)
     try:
         connection.settimeout(CONNECT_SECONDS)
         connection.sendall(line)

@@ -34,7 +34,7 @@ class SealBrokenError(ProtocolError):
     """A line is not sealed with the secret."""
 
 
-class LineBuffer:
+class SealedLineBuffer:
     """Collects the one line that comes on a connection, of at most `most` bytes with its end."""
 
     def __init__(self, most: int) -> None:

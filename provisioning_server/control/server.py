@@ -13,7 +13,7 @@ from atcaprov.errors import AtcaProvError, Code, ProtocolError, ServerRejected, 
 from atcaprov.log import Log
 from provisioning_server.control.control_file import ControlFile, ControlPlace
 from provisioning_server.control.requests_answers import error_line, parse_request, result_line
-from provisioning_server.control.sealed_lines import REQUEST_MAX, LineBuffer
+from provisioning_server.control.sealed_lines import REQUEST_MAX, SealedLineBuffer
 from provisioning_server.internal_error import internal_error
 
 LOOPBACK: Final = "127.0.0.1"
@@ -118,8 +118,8 @@ class ControlServer:
 
 
 async def _line(reader: asyncio.StreamReader) -> bytes:
-    """Return the line that comes; raises ProtocolError as `LineBuffer`, also for a line that does not end in time."""
-    buffer = LineBuffer(REQUEST_MAX)
+    """Return the line that comes; raises ProtocolError for one that is too long, late or cut."""
+    buffer = SealedLineBuffer(REQUEST_MAX)
     try:
         async with asyncio.timeout(REQUEST_SECONDS):
             while data := await reader.read(_CHUNK):

@@ -25,7 +25,7 @@ from provisioning_server.issuing.unit_rules import check_offered_unit, check_sto
 from provisioning_server.ledger.store import Known, Ledger, StoredCertificate
 from provisioning_server.log_names import by_text, device_text
 from provisioning_server.orders.work_orders import OrderRules
-from provisioning_server.products.product import Product
+from provisioning_server.products.product import ServedProduct
 from provisioning_server.products.served_products import ServedProducts
 from provisioning_server.rejections import moment
 from provisioning_server.revocation.reasons import Reason
@@ -202,7 +202,7 @@ class RequestRules:
     def _order_refuses(self, request: SignersRequest, station: str) -> ErrorReply | None:
         """Return why its work order allows no new certificate; a product that is not named is the chip's."""
         found = self._product_of(request)
-        product = request.product or (found.name if isinstance(found, Product) else "")
+        product = request.product or (found.name if isinstance(found, ServedProduct) else "")
         return self._orders.refusal(request, station, product)
 
     def _rejected_key(self, key: bytes, chip_serial: bytes, known: Known, in_progress: InProgress) -> ErrorReply | None:
@@ -231,7 +231,7 @@ class RequestRules:
             return doubt or rejections.SIGNER_NOT_READY
         return self._products.signers_for(product, trusted)
 
-    def _product_of(self, request: SignersRequest) -> Product | ErrorReply | None:
+    def _product_of(self, request: SignersRequest) -> ServedProduct | ErrorReply | None:
         return self._products.product_of(request, self._signers.documents_of(request.signer_public_key))
 
     def named(self, asked: ClientRequest) -> ClientRequest:
@@ -240,7 +240,7 @@ class RequestRules:
         if not isinstance(request, CertificatesRequest | SignerRequest) or request.product:
             return asked
         product = self._product_of(request)
-        if not isinstance(product, Product) or not product.name:
+        if not isinstance(product, ServedProduct) or not product.name:
             return asked
         return replace(asked, request=replace(request, product=product.name))
 

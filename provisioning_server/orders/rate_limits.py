@@ -56,7 +56,7 @@ class RequestRates:
     of_server: Rate | None = DEFAULT_SERVER_RATE
 
 
-class Kind(enum.Enum):
+class RequestKind(enum.Enum):
     """What is counted apart, so that a flood of one kind does not hold up the others."""
 
     CERTIFICATE = "certificates"
@@ -65,14 +65,14 @@ class Kind(enum.Enum):
     ENROLMENT = "station certificates"
 
 
-_TIMES: Final = {Kind.CERTIFICATE: 1, Kind.OFFER: 4, Kind.REPORT: 4, Kind.ENROLMENT: 1}
+_TIMES: Final = {RequestKind.CERTIFICATE: 1, RequestKind.OFFER: 4, RequestKind.REPORT: 4, RequestKind.ENROLMENT: 1}
 _KINDS: Final = {
-    CertificatesRequest: Kind.CERTIFICATE,
-    SignerRequest: Kind.OFFER,
-    ReportRequest: Kind.REPORT,
-    EnrolRequest: Kind.ENROLMENT,
+    CertificatesRequest: RequestKind.CERTIFICATE,
+    SignerRequest: RequestKind.OFFER,
+    ReportRequest: RequestKind.REPORT,
+    EnrolRequest: RequestKind.ENROLMENT,
 }
-_Buckets = dict[Kind, TokenBucket]
+_Buckets = dict[RequestKind, TokenBucket]
 
 
 @dataclass(slots=True)
@@ -98,7 +98,7 @@ class RateLimits:
         self._server = _buckets(rates.of_server, now())
         self._warnings = TokenBucket(_WARNINGS, now())
         self._askers: OrderedDict[str, _Asker] = OrderedDict()
-        self.refused: dict[Kind, int] = dict.fromkeys(Kind, 0)
+        self.refused: dict[RequestKind, int] = dict.fromkeys(RequestKind, 0)
         """How many requests were refused since the start."""
 
     def refusal(self, request: AnyRequest, asker: str) -> ErrorReply | None:
@@ -115,7 +115,7 @@ class RateLimits:
                 buckets[kind].take()
         return None
 
-    def _wait(self, kind: Kind, station: _Asker, now: float) -> float:
+    def _wait(self, kind: RequestKind, station: _Asker, now: float) -> float:
         """Count that it was asked, and return in how many seconds such a request is taken; 0.0: now."""
         own, all_together = station.buckets.get(kind), self._server.get(kind)
         wait, used = 0.0, 0.0
@@ -150,7 +150,7 @@ class RateLimits:
         if all(bucket.full for bucket in buckets):
             self._askers.popitem(last=False)
 
-    def _warn(self, station: _Asker, name: str, kind: Kind, now: float) -> None:
+    def _warn(self, station: _Asker, name: str, kind: RequestKind, now: float) -> None:
         """Say so once in a while."""
         station.refused += 1
         self._warnings.fill(now)

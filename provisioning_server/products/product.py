@@ -11,7 +11,7 @@ from atcaprov.product_profile.profile_file import read_profiles
 
 
 @dataclass(frozen=True)
-class Product:
+class ServedProduct:
     """A product: its configuration zone (128 bytes), and its profile unless only the zone is known."""
 
     config_zone: bytes
@@ -35,7 +35,7 @@ class ProductFiles:
     profiles: tuple[Path, ...] = ()
     zones: tuple[Path, ...] = ()
 
-    def read(self) -> tuple[Product, ...]:
+    def read(self) -> tuple[ServedProduct, ...]:
         """Return the products; raises UsageError, with file and line of a broken one."""
-        profiled = [Product(profile.config_zone, profile) for profile in read_profiles(self.profiles)]
-        return (*profiled, *(Product(read_zone_file(path).zone.data) for path in self.zones))
+        profiled = [ServedProduct(profile.config_zone, profile) for profile in read_profiles(self.profiles)]
+        return (*profiled, *(ServedProduct(read_zone_file(path).zone.data) for path in self.zones))

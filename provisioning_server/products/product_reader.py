@@ -5,7 +5,7 @@ from __future__ import annotations
 from atcaprov.log import Log
 from atcaprov.product_profile.certificate_lint import has_pkilint
 from atcaprov.product_profile.profile_lint import lint_profile, not_linted
-from provisioning_server.products.product import Product, ProductFiles
+from provisioning_server.products.product import ProductFiles, ServedProduct
 
 
 class ProductReader:
@@ -16,7 +16,7 @@ class ProductReader:
         self._log = log
         self._said_not_linted = False
 
-    def read(self) -> tuple[Product, ...]:
+    def read(self) -> tuple[ServedProduct, ...]:
         """Return the products.
 
         Raises:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from provisioning_server.products.product import Product
+from provisioning_server.products.product import ServedProduct
 from provisioning_server.products.product_reader import ProductReader
 from provisioning_server.products.served_products import ServedProducts
 
@@ -29,7 +29,7 @@ class ProductReload:
         return take_over
 
 
-def changes(before: Sequence[Product], after: Sequence[Product]) -> list[str]:
+def changes(before: Sequence[ServedProduct], after: Sequence[ServedProduct]) -> list[str]:
     """Return a sentence for each product that is new, other than before, or gone."""
     old, new = ({each.name: each for each in products if each.profile} for products in (before, after))
     sentences = [f"the product {name} is new." for name in new if name not in old]

@@ -25,7 +25,7 @@ _UTC_TIME: Final = 0x17
 """The DER tag."""
 
 
-class SignerParts(Protocol):
+class DocumentedSigner(Protocol):
     """The parts of any signer: a signer folder, a signer module and others."""
 
     @property
@@ -65,7 +65,7 @@ class SignerDocuments:
     device_definition: bytes
 
     @classmethod
-    def of(cls, parts: SignerParts) -> Self:
+    def of(cls, parts: DocumentedSigner) -> Self:
         """Collect the documents of a signer."""
         return cls(
             signer_public_key=parts.public_key,

@@ -22,7 +22,7 @@ _ADMITTED: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
+class _Admitted:
     name: str
     begins: datetime
     ends: datetime
@@ -35,7 +35,7 @@ class Admission:
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock
-        self._known: dict[bytes, _Entry] = {}
+        self._known: dict[bytes, _Admitted] = {}
         self._removed: frozenset[bytes] = frozenset()
         """Certificates that are being removed: the table is read again a little later."""
         self.last_seen: Final[dict[str, datetime]] = {}
@@ -78,11 +78,11 @@ class Admission:
         gone = all(self._known[each].removed or each in self._removed for each in certificates)
         return rejections.station_removed(name) if name and gone else None
 
-    def _entry(self, station: Station, *, replaced: bool) -> _Entry:
+    def _entry(self, station: Station, *, replaced: bool) -> _Admitted:
         removed = station.removed is not None
         before = self._known.get(station.admitted.certificate)
         if before is not None:
-            return _Entry(before.name, before.begins, before.ends, removed, replaced)
+            return _Admitted(before.name, before.begins, before.ends, removed, replaced)
         certificate = x509.load_der_x509_certificate(station.admitted.certificate)
         begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-        return _Entry(station.admitted.station, begins, ends, removed, replaced)
+        return _Admitted(station.admitted.station, begins, ends, removed, replaced)

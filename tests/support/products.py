@@ -9,7 +9,7 @@ from atcaprov.certs.descriptions.description import default_text
 from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.product_profile.profile_file import profile_from_toml
 from atcaprov.wire.messages import CertificatesRequest
-from provisioning_server.products.product import Product
+from provisioning_server.products.product import ServedProduct
 from provisioning_server.products.served_products import ServedProducts
 from tests.support.in_memory_signer import MemorySigner
 from tests.support.server_parts import request
@@ -17,13 +17,13 @@ from tests.support.server_parts import request
 
 def served(*zones: bytes) -> ServedProducts:
     """Return products of which only the configuration zones (128 bytes each) are known."""
-    return ServedProducts([Product(zone) for zone in zones])
+    return ServedProducts([ServedProduct(zone) for zone in zones])
 
 
 def profiled(*texts: str) -> ServedProducts:
     """Return the products of profiles in TOML."""
     profiles = [profile_from_toml(text, Path(f"product-{number}.toml")) for number, text in enumerate(texts, 1)]
-    return ServedProducts([Product(profile.config_zone, profile) for profile in profiles])
+    return ServedProducts([ServedProduct(profile.config_zone, profile) for profile in profiles])
 
 
 def profile_text(name: str, more: str = "") -> str:

@@ -25,7 +25,7 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class PlotLine:
     """A line through points (`x,y x,y ...`); `kind` gives it its colour and its dashes."""
 
     points: str
@@ -44,7 +44,7 @@ class Plot:
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     bars: tuple[Bar, ...] = ()
-    lines: tuple[Line, ...] = ()
+    lines: tuple[PlotLine, ...] = ()
     legend: tuple[tuple[str, str], ...] = ()
     """Kind and name of each colour, if there are several."""
 
@@ -76,15 +76,15 @@ def stacked(values: Sequence[Sequence[tuple[str, int, str]]], top: float) -> tup
     return tuple(found)
 
 
-def connected(values: Sequence[float | None], bottom: float, top: float, kind: str) -> tuple[Line, ...]:
+def connected(values: Sequence[float | None], bottom: float, top: float, kind: str) -> tuple[PlotLine, ...]:
     """Return lines through the middles of equal columns, with a gap where there is no value."""
-    step, lines, run = WIDTH / max(1, len(values)), list[Line](), list[str]()
+    step, lines, run = WIDTH / max(1, len(values)), list[PlotLine](), list[str]()
     for place, value in enumerate((*values, None)):
         if value is not None:
             y = HEIGHT * (1 - (value - bottom) / (top - bottom))
             # A value with no neighbour is drawn too: as a stroke over its column.
             run.append(f"{number((place + 0.2) * step)},{number(y)} {number((place + 0.8) * step)},{number(y)}")
         elif run:
-            lines.append(Line(" ".join(run), kind))
+            lines.append(PlotLine(" ".join(run), kind))
             run = []
     return tuple(lines)

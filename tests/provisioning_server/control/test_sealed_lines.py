@@ -20,7 +20,7 @@ from provisioning_server.control.requests_answers import (
     request_line,
     result_line,
 )
-from provisioning_server.control.sealed_lines import Direction, LineBuffer, SealBrokenError, seal, unseal
+from provisioning_server.control.sealed_lines import Direction, SealBrokenError, SealedLineBuffer, seal, unseal
 
 SECRET = bytes(range(32))
 REQUEST = ControlRequest("station-remove", {"name": "line-3 \N{SNOWMAN}", "why": None}, "00" * 16)
@@ -33,7 +33,7 @@ def sealed(direction: str, body: str) -> bytes:
 
 
 def received(line: bytes, most: int = 1000) -> bytes | None:
-    return LineBuffer(most).receive(line)
+    return SealedLineBuffer(most).receive(line)
 
 
 def test_line_is_sealed_as_documented() -> None:
@@ -48,7 +48,7 @@ def test_secret_does_not_stand_in_a_line() -> None:
 
 
 def test_line_comes_byte_by_byte() -> None:
-    line, buffer = request_line(SECRET, REQUEST), LineBuffer(1000)
+    line, buffer = request_line(SECRET, REQUEST), SealedLineBuffer(1000)
     assert [buffer.receive(line[i : i + 1]) for i in range(len(line))] == [None] * (len(line) - 1) + [line[:-1]]
 
 

@@ -23,7 +23,7 @@ from provisioning_server.folder_import.record_check import check_record
 from provisioning_server.issuing.authority import Authority
 from provisioning_server.ledger.administration import Revoked
 from provisioning_server.ledger.changes import Changes, Issued
-from provisioning_server.products.product import Product
+from provisioning_server.products.product import ServedProduct
 from provisioning_server.products.served_products import ServedProducts
 from provisioning_server.recovery.found_files import FoundCertificate
 from provisioning_server.recovery.recovered_record import KnownSigner, RecoveredRecords
@@ -181,7 +181,7 @@ class VerifiedProducts(ServedProducts):
 def test_name_belongs_to_one_chip_of_a_product(make: Make) -> None:
     """A product that the server knows has names of its own; one that only a client claims has not."""
     signer = MemorySigner(device=NAMED)
-    line = make(signer, products=VerifiedProducts([Product(config_zone(0))]))
+    line = make(signer, products=VerifiedProducts([ServedProduct(config_zone(0))]))
     line.certify(for_unit(signer, 1, NAME, product="lamp"))
     line.certify(for_unit(signer, 2, NAME, product="fan"))
     assert code_of(line, for_unit(signer, 3, NAME, product="fan")) == Code.UNIT_TAKEN
@@ -287,7 +287,7 @@ def test_recovered_certificate_keeps_its_name(
 ) -> None:
     """A certificate that was found again, of a product that is not known any more, has the name that it holds."""
     signer = MemorySigner(device=definition)
-    line = make(signer, products=VerifiedProducts([Product(config_zone(0))]))
+    line = make(signer, products=VerifiedProducts([ServedProduct(config_zone(0))]))
     certificate = line.certify(for_unit(signer, 1, name, product="lamp")).device_certificate
     found = FoundCertificate(certificate, chip_serial(1), "a station")
     with closing(ledger_in(tmp_path / "restored")) as restored:
@@ -295,7 +295,7 @@ def test_recovered_certificate_keeps_its_name(
         record = RecoveredRecords(restored, [known]).of(found)
         assert record.origin.unit == name
         restored.commit(Changes(documents=[signer.documents], events=[Issued(record)]))
-        products = VerifiedProducts([Product(config_zone(0))])
+        products = VerifiedProducts([ServedProduct(config_zone(0))])
         authority = Authority(SignerRegistry([signer]), restored, RememberingLog(), lambda: line.now, products=products)
         again, other = (for_unit(signer, number, name, product="lamp") for number in (1, 2))
         reply, refusal = answer(authority, asked(again, other))

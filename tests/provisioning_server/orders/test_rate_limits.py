@@ -7,7 +7,7 @@ import pytest
 from atcaprov import Code
 from provisioning_server.orders import rate_limits
 from provisioning_server.orders.askers import OWN_COMPUTER, asker_of
-from provisioning_server.orders.rate_limits import Kind, RateLimits, RequestRates
+from provisioning_server.orders.rate_limits import RateLimits, RequestKind, RequestRates
 from provisioning_server.orders.rates import Rate
 from tests.support.server_parts import RememberingLog
 from tests.support.wire_examples import REPORT, REQUEST, SIGNER_REQUEST
@@ -59,7 +59,12 @@ def test_each_kind_of_request_is_counted_apart() -> None:
     assert bench.taken(ONE, 100) == 3
     assert bench.taken(ONE, 100, SIGNER_REQUEST) == 12
     assert bench.taken(ONE, 100, REPORT) == 12
-    assert bench.limits.refused == {Kind.CERTIFICATE: 97, Kind.OFFER: 88, Kind.REPORT: 88, Kind.ENROLMENT: 0}
+    assert bench.limits.refused == {
+        RequestKind.CERTIFICATE: 97,
+        RequestKind.OFFER: 88,
+        RequestKind.REPORT: 88,
+        RequestKind.ENROLMENT: 0,
+    }
 
 
 def test_stations_that_ask_much_leave_half_of_the_server_to_others() -> None:
