@@ -38,6 +38,8 @@ class ControlServer:
         self._place: ControlPlace | None = None
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.Task[None]] = set()
+        self._silent: dict[asyncio.Task[None], None] = {}
+        """Those whose line has not come yet, oldest first."""
 
     def handle(self, command: str, handler: Handler) -> None:
         """Let a handler answer the command of a name; of two for one name the later counts."""
@@ -67,33 +69,52 @@ class ControlServer:
                 task.cancel()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve a connection; one too many is cut."""
+        """Serve a connection; for one too many the oldest silent one is cut, or it itself while all are at work.
+
+        Any user of this computer can connect: who holds connections and has no secret keeps no command out.
+        """
         task = asyncio.current_task()
         assert task is not None
-        if len(self._open) >= CONNECTIONS_MAX:
+        if len(self._open) >= CONNECTIONS_MAX and not self._cut_silent():
             writer.transport.abort()
             return
         self._open.add(task)
+        self._silent[task] = None
         try:
-            await self._serve(reader, writer)
+            await self._serve(task, reader, writer)
         except (OSError, TimeoutError, asyncio.CancelledError):
             pass  # the other end has gone or is too slow, or the server ends: there is no one to tell
         finally:
+            self._silent.pop(task, None)
             self._open.discard(task)
             writer.close()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        answer = await self._answer(reader)
+    def _cut_silent(self) -> bool:
+        """Cut the connection that has been silent longest; return whether there was one."""
+        oldest = next(iter(self._silent), None)
+        if oldest is None:
+            return False
+        del self._silent[oldest]
+        self._open.discard(oldest)
+        oldest.cancel()
+        return True
+
+    async def _serve(
+        self, task: asyncio.Task[None], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        answer = await self._answer(task, reader)
         writer.write(answer)
         async with asyncio.timeout(ANSWER_SECONDS):
             await writer.drain()
 
-    async def _answer(self, reader: asyncio.StreamReader) -> bytes:
+    async def _answer(self, task: asyncio.Task[None], reader: asyncio.StreamReader) -> bytes:
         """Return the sealed answer to the line of a connection, whatever it is."""
         assert self._place is not None
         secret, nonce = self._place.secret, ""
         try:
-            request = parse_request(secret, await _line(reader))
+            line = await _line(reader)
+            self._silent.pop(task, None)
+            request = parse_request(secret, line)
             nonce = request.nonce
             return result_line(secret, nonce, await self.run(request.command, request.arguments))
         except ProtocolError as error:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final
 
-from atcaprov.errors import AtcaProvError
+from atcaprov.errors import AtcaProvError, Code, ServerRejected
 from atcaprov.log import Log
 from atcaprov.wire.enrolment_token import token_hash
 from atcaprov.wire.messages import EnrolReply, EnrolRequest, ErrorReply
@@ -24,6 +24,9 @@ Administer = Callable[[Decide, Callable[[Written, AtcaProvError | None], None]],
 """Decide and write in the next step; the entries of the events, or the error, come on the event loop."""
 _TRIES: Final = 3
 """Another server on the ledger may use the same token at the same moment, and be faster."""
+_OTHER_SERVER: Final = ServerRejected(
+    "Another server of the ledger decides on this station at the same moment. Try again.", code=Code.SERVER_BUSY
+)
 Deliver = Callable[[EnrolReply | ErrorReply], None]
 
 
@@ -119,6 +122,8 @@ class StationAuthority:
                 self._refuse(error, client, deliver)
             elif None in written and tries > 1:
                 self._admit(request, admitting, station, client, deliver, tries - 1)
+            elif None in written:  # a certificate that the ledger does not have admits no one
+                self._refuse(_OTHER_SERVER, client, deliver)
             else:
                 self._give(admitting, client, deliver)
 

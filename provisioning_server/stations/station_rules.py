@@ -22,6 +22,9 @@ from provisioning_server.ledger.store import Administered, Invitation, Station
 from provisioning_server.stations.station_ca import StationCa
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
+RENEWALS_A_DAY: Final = 10
+"""Each is an entry of the ledger for good, and the table of stations is read again: a stolen one fills neither."""
+_DAY: Final = timedelta(days=1)
 _LONGEST_VALID: Final = timedelta(days=30)
 _SHOWN: Final = 80
 _REQUEST_FAULTS: Final = (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion)
@@ -111,7 +114,15 @@ class Admitting:
             raise ServerRejected(
                 f"The station {name} was removed.", advice="Call the supervisor.", code=Code.STATION_REMOVED
             )
-        return () if self._give_stored(certificates) else self._new(name, b"")
+        if self._give_stored(certificates):
+            return ()
+        if sum(self._now - each.admitted.time < _DAY for each in certificates) > RENEWALS_A_DAY:
+            raise ServerRejected(
+                f"The station {name} has renewed its certificate {RENEWALS_A_DAY} times within a day.",
+                advice="Work on with the one that it has. Renew it tomorrow, if you have to.",
+                code=Code.SERVER_BUSY,
+            )
+        return self._new(name, b"")
 
     def _again(self, administered: Administered, token_hash: bytes, name: str) -> Sequence[StationAdmitted]:
         with_it = [each for each in administered.stations() if each.admitted.token_hash == token_hash]

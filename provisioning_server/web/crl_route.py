@@ -73,6 +73,6 @@ def _has_it(request: Request, crl: PublishedCrl) -> bool:
         return False
     try:
         moment = parsedate_to_datetime(since)
-    except ValueError:
+    except (ValueError, OverflowError):  # the second for a number with very many digits
         return False
     return crl.this_update <= (moment if moment.tzinfo else moment.replace(tzinfo=UTC))

@@ -173,10 +173,17 @@ def test_silent_connection_is_ended_with_an_answer(tmp_path: Path, monkeypatch: 
             parse_answer(place.secret, "", answer)
 
 
-def test_connection_too_many_is_cut(tmp_path: Path) -> None:
+def test_connections_of_another_user_keep_no_command_out(tmp_path: Path) -> None:
+    """Any user of the computer can open them; without the secret they can only be silent."""
     with control_server(tmp_path, echo=echo) as place, contextlib.ExitStack() as stack:
-        for _ in range(channel.CONNECTIONS_MAX):
-            stack.enter_context(socket.create_connection(("127.0.0.1", place.port), 30))
+        for _ in range(2 * channel.CONNECTIONS_MAX):
+            stack.enter_context(socket.create_connection(("127.0.0.1", place.port), 30)).sendall(b"{")
+        assert run_command(tmp_path, "echo", {"name": "line-3"}) == {"name": "line-3"}
+
+
+def test_command_too_many_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(channel, "CONNECTIONS_MAX", 0)
+    with control_server(tmp_path, echo=echo):
         with pytest.raises(TransportError) as caught:
             run_command(tmp_path, "echo", {})
         assert caught.value.code == Code.SERVER_DROPPED

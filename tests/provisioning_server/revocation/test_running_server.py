@@ -119,6 +119,7 @@ def check_http(server: Line, signer: MemorySigner) -> None:
         assert (server.get(path, **known).status, server.get(path, **known).body) == (304, b"")
     assert server.get(path, If_None_Match='"other"', If_Modified_Since=found.headers["Last-Modified"]).status == 200
     assert server.get(path, If_Modified_Since="yesterday").status == 200
+    assert server.get(path, If_Modified_Since="Mon, 01 Jan 99999999999999999999 00:00:00 GMT").status == 200
     assert server.get(path, "POST").status == 405
     for other in ("/crl/", "/crl/00.crl", f"/crl/{'0' * 18}.crl", f"/crl/..%2f{signer.serial.hex()}.crl"):
         assert server.get(other).status == 404
