@@ -135,6 +135,8 @@ class Code(enum.StrEnum):
     DEFINITION_UNKNOWN = "definition-unknown"
     PROOF_OVERDUE = "proof-overdue"
     QUOTA_LOW = "quota-low"
+    CRL_DUE = "crl-due"
+    TLS_CERTIFICATE_ENDS = "tls-certificate-ends"
     NOT_GENUINE = "not-genuine"
     MODULE_INVALID = "module-invalid"
     MODULE_CHANGED = "module-changed"

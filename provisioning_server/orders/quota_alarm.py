@@ -28,6 +28,7 @@ class RunningOut:
     name: str
     left: int
     total: int | None
+    is_order: bool = False
 
     @property
     def sentence(self) -> str:
@@ -80,10 +81,9 @@ class QuotaAlarm:
             if each.name not in before:
                 self._log.warning(each.sentence)
 
-    @property
-    def sentence(self) -> str:
-        """What runs out, for people; empty if nothing does."""
-        return " ".join(each.sentence for each in self.running_out)
+    def sentences(self, *, orders: bool) -> list[str]:
+        """Return which work orders run out, or which signers, for people."""
+        return [each.sentence for each in self.running_out if each.is_order is orders]
 
     def _of_signers(self) -> Iterable[RunningOut]:
         for signer in self._signers():
@@ -102,7 +102,7 @@ class QuotaAlarm:
             begun = opened.begins is None or opened.begins <= now
             ended = order.closed is not None or (opened.ends is not None and opened.ends <= now)
             if left and begun and not ended and self._few(left, opened.count):
-                yield RunningOut(f"Work order '{opened.order}'", left, opened.count)
+                yield RunningOut(f"Work order '{opened.order}'", left, opened.count, is_order=True)
 
     def _few(self, left: int, total: int | None) -> bool:
         return total is not None and left * 100 <= total * self._percent

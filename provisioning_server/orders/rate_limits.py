@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from atcaprov.log import Log
+from atcaprov.program.console_text import counted
 from atcaprov.wire.messages import (
     RETRY_AFTER_MAX,
     AnyRequest,
@@ -100,6 +101,7 @@ class RateLimits:
         self._askers: OrderedDict[str, _Asker] = OrderedDict()
         self.refused: dict[RequestKind, int] = dict.fromkeys(RequestKind, 0)
         """How many requests were refused since the start."""
+        self._last: tuple[str, float] | None = None
 
     def refusal(self, request: AnyRequest, asker: str) -> ErrorReply | None:
         """Count a request of a station or computer; return the rejection if it has asked too often."""
@@ -108,12 +110,22 @@ class RateLimits:
         wait = self._wait(kind, station, now)
         if wait > 0.0:
             self.refused[kind] += 1
+            self._last = (asker, now)
             self._warn(station, asker, kind, now)
             return replace(rejections.TOO_OFTEN, retry_after=min(math.ceil(wait * 1000), RETRY_AFTER_MAX))
         for buckets in (station.buckets, self._server):
             if kind in buckets:
                 buckets[kind].take()
         return None
+
+    @property
+    def sentence(self) -> str:
+        """Who asks too often, for people; empty if no one did in the last minute. May be asked by any thread."""
+        last, number = self._last, sum(self.refused.values())
+        if last is None or not 0.0 <= self._now() - last[1] < WARN_SECONDS:
+            return ""
+        refused = f"{counted(number, 'request')} refused since the start, the last one a request of {last[0]}"
+        return f"More is asked for than the rates of the server allow: {refused}."
 
     def _wait(self, kind: RequestKind, station: _Asker, now: float) -> float:
         """Count that it was asked, and return in how many seconds such a request is taken; 0.0: now."""

@@ -17,6 +17,7 @@ from provisioning_server.control.server import ControlServer
 from provisioning_server.ledger.ledger_place import LedgerPlace
 from provisioning_server.ledger.open_ledger import open_for_reading
 from provisioning_server.operations.signs_of_life import give_signs_of_life
+from provisioning_server.operations.standing_warnings import Subject
 from provisioning_server.orders.rate_limits import RateLimits
 from provisioning_server.parts.context import ServerContext
 from provisioning_server.parts.health_parts import HealthParts
@@ -55,7 +56,7 @@ class Endpoints:
         self._context = context
         self._issuing = issuing
         self._health = health
-        self._metered = metered(context, issuing, health, lambda: self._listener)
+        self._metered = metered(context, issuing, health, lambda: self._listener, lambda: self._rates)
         self._page = self._made_page(signers, revocation)
         self._rates = RateLimits(context.settings.rates, time.monotonic, context.log)
         self._stations = station_authority(context, issuing.worker)
@@ -64,9 +65,17 @@ class Endpoints:
         self.administrator = Administrator(context.folder.path, context.now, issuing.worker.administer)
         self._control = ControlServer(context.folder.path, context.log)
         self._handle_commands(revocation)
+        self._add_warnings(revocation)
         if self._stations is not None:
             self._stations.changed = self._listener.check_admissions
             self.administrator.followers.append(self._stations.refresh)
+
+    def _add_warnings(self, revocation: RevocationParts) -> None:
+        warnings, stations = self._health.warnings, self._stations
+        warnings.add(Code.CRL_DUE, Subject.CERTIFICATES, revocation.warnings)
+        if stations is not None:
+            warnings.add(Code.TLS_CERTIFICATE_ENDS, Subject.SERVER, lambda: [stations.tls.trouble])
+        warnings.add(Code.SERVER_BUSY, Subject.STATIONS, lambda: [self._rates.sentence], degrades=False)
 
     def _made_page(self, signers: SignerParts, revocation: RevocationParts) -> WebPage | None:
         context, health = self._context, self._health
@@ -184,8 +193,8 @@ def _web_page(
 def _warnings(context: ServerContext, signers: SignerParts, health: HealthParts) -> list[str]:
     """Return what someone should look at, for the status; what is about a signer stands there."""
     unusable = [f"{url} cannot be used: {why}" for url, why in signers.watcher.unusable().items()]
-    said = [health.deadline.sentence, context.writer.trouble, *permission_warnings(context.settings, context.folder)]
-    return [*filter(None, said), *unusable]
+    standing = [warning.text for warning in health.warnings.now()]
+    return [*standing, *permission_warnings(context.settings, context.folder), *unusable]
 
 
 def _monitoring(health: HealthParts, metered: Metered | None) -> Monitoring:

@@ -11,6 +11,7 @@ from provisioning_server import rejections
 from provisioning_server.issuing.proof_deadline import ProofDeadline
 from provisioning_server.ledger.store import Ledger, SignerTally
 from provisioning_server.operations.readiness import Readiness
+from provisioning_server.operations.standing_warnings import StandingWarnings, Subject
 from provisioning_server.orders.quota_alarm import QuotaAlarm
 from provisioning_server.parts.context import ServerContext
 from provisioning_server.parts.signer_parts import SignerParts
@@ -28,6 +29,8 @@ class HealthParts:
     overview: SignerOverview
     health: HealthCheck
     readiness: Readiness
+    warnings: StandingWarnings
+    """Where further parts say what someone should look at."""
 
     async def ready_when(self, signers: SignerParts) -> None:
         """Note that the server has started, as soon as each signer was opened or refused once."""
@@ -53,10 +56,23 @@ def health_parts(context: ServerContext, signers: SignerParts, deadline: ProofDe
         context.now,
         context.log,
     )
-    health = HealthCheck(
-        context.signers, trouble, lambda: context.writer.trouble, lambda: deadline.sentence, lambda: alarm.sentence
-    )
-    return HealthParts(deadline, alarm, overview, health, Readiness(lambda: _failing(health)))
+    warnings = _warnings(context, deadline, alarm)
+    health = HealthCheck(context.signers, trouble, warnings.now)
+    return HealthParts(deadline, alarm, overview, health, Readiness(lambda: _failing(health)), warnings)
+
+
+def _warnings(context: ServerContext, deadline: ProofDeadline, alarm: QuotaAlarm) -> StandingWarnings:
+    """Return the list of warnings, the first of which is the one that the health check names."""
+    warnings = StandingWarnings()
+    warnings.add(Code.FILE_UNWRITABLE, Subject.RECORDS, lambda: [_files_behind(context.writer.trouble)])
+    warnings.add(Code.PROOF_OVERDUE, Subject.CERTIFICATES, lambda: [deadline.sentence])
+    warnings.add(Code.QUOTA_LOW, Subject.SIGNERS, lambda: alarm.sentences(orders=False))
+    warnings.add(Code.QUOTA_LOW, Subject.ORDERS, lambda: alarm.sentences(orders=True))
+    return warnings
+
+
+def _files_behind(why: str) -> str:
+    return why and f"The signing log and the certificate files cannot be written; the ledger has everything. {why}"
 
 
 def _trouble(context: ServerContext, documents: SignerDocuments | None) -> ErrorReply | None:

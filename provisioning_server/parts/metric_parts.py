@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -12,6 +13,7 @@ from atcaprov.errors import AtcaProvError, Code, UsageError
 from atcaprov.missing_packages import extra_command
 from provisioning_server.issuing.requests import Deliver, Reply, Request
 from provisioning_server.operations.metrics_access import MetricsAccess
+from provisioning_server.orders.rate_limits import RateLimits
 from provisioning_server.parts.context import ServerContext
 from provisioning_server.parts.health_parts import HealthParts
 from provisioning_server.parts.issuing_parts import IssuingParts
@@ -47,7 +49,11 @@ class Metered:
 
 
 def metered(
-    context: ServerContext, issuing: IssuingParts, health: HealthParts, listener: Callable[[], Listener]
+    context: ServerContext,
+    issuing: IssuingParts,
+    health: HealthParts,
+    listener: Callable[[], Listener],
+    rates: Callable[[], RateLimits],
 ) -> Metered | None:
     """Return the metrics, if they are wanted; raises UsageError when their package is missing."""
     access = context.settings.metrics
@@ -61,7 +67,10 @@ def metered(
             advice=f"Install it: {extra_command('metrics')}",
             code=Code.LIBRARY_MISSING,
         ) from error
-    return Metered(ServerMetrics(lambda: list(_samples(context, issuing, health, listener()))), access)
+    return Metered(
+        ServerMetrics(lambda: [*_samples(context, issuing, health, listener()), *_warning_samples(health, rates())]),
+        access,
+    )
 
 
 def _samples(
@@ -84,6 +93,16 @@ def _samples(
         yield from list(_ledger_samples(context))
     except AtcaProvError:
         return  # ledger_failed tells it; what was read before it failed would be misleading
+
+
+def _warning_samples(health: HealthParts, rates: RateLimits) -> Iterator[Sample]:
+    from provisioning_server.operations.metrics import Sample
+
+    for code, number in Counter(warning.code for warning in health.warnings.now()).items():
+        yield Sample("warnings", "Warnings that stand, by code.", number, (("code", code),))
+    for kind, number in rates.refused.items():
+        what = (("request", kind.name.lower()),)
+        yield Sample("rate_refusals", "Requests refused as too many were asked for.", number, what, total=True)
 
 
 def _signer_samples(context: ServerContext) -> Iterator[Sample]:

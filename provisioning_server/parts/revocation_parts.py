@@ -40,6 +40,10 @@ class RevocationParts:
             RevokedHook(settings.on_revoked, context.folder.path, ledger, context.log) if settings.on_revoked else None
         )
 
+    def warnings(self) -> list[str]:
+        """Return which lists are due and not signed, for people."""
+        return self._keeper.warnings
+
     def watched(self) -> tuple[Coroutine[Any, Any, None], ...]:
         """Return what runs until the server stops."""
         return (self._keeper.run(), *(() if self._hook is None else (self._hook.run(),)))

@@ -65,14 +65,24 @@ class CrlKeeper:
         self._not_before: dict[bytes, datetime] = {}
         self._said: dict[bytes, object] = {}
         self._costs_said: set[bytes] = set()
+        self._due: dict[bytes, str] = {}
+        self._unsigned: dict[bytes, str] = {}
+        self._failed = ""
+
+    @property
+    def warnings(self) -> list[str]:
+        """Which lists are due and not signed, for people; may be asked by any thread."""
+        return [*([self._failed] if self._failed else []), *(self._due | self._unsigned).values()]
 
     async def run(self) -> None:
         """Look again and again; a ledger that has failed is not looked at any more."""
         while not self._ledger.failed:
             try:
                 await self.look()
+                self._failed = ""
             except (AtcaProvError, OSError) as error:
-                self._log.error(f"Lists of revoked certificates are not kept up to date: {error}")
+                self._failed = f"Lists of revoked certificates are not kept up to date: {error}"
+                self._log.error(self._failed)
                 await asyncio.sleep(RETRY.total_seconds())
             await asyncio.sleep(LOOK_SECONDS)
 
@@ -89,17 +99,19 @@ class CrlKeeper:
         if seen == self._seen and self._now() < self._compare_at:
             return []
         self._seen, self._compare_at = seen, self._now() + COMPARE
-        ordered = []
+        ordered, due = [], dict[bytes, str]()
         for signer in here:
             self._say_cost(signer)
             state = crl_state(self._ledger, signer.serial, self._now())
             if state.due is CrlDue.NO:
                 self._said.pop(signer.serial, None)
+                self._unsigned.pop(signer.serial, None)
             elif self._may_order(signer, state):
                 ordered.append(signer)
             else:
-                self._say_due(signer, state)
-        self._say_away({signer.serial for signer in here})
+                self._say_due(signer, state, due)
+        self._say_away({signer.serial for signer in here}, due)
+        self._due = due
         return ordered
 
     def publish_new(self) -> None:
@@ -127,10 +139,13 @@ class CrlKeeper:
     async def _try(self, signer: Signer) -> None:
         try:
             await self._order(signer.serial)
-        except AtcaProvError:  # the log has said why
+        except AtcaProvError as error:  # the log has said why
             self._not_before[signer.serial] = self._now() + RETRY
+            name = label(signer.serial, signer.name)
+            self._unsigned[signer.serial] = f"{name}: its next list of revoked certificates cannot be signed: {error}"
         else:
             self._not_before.pop(signer.serial, None)
+            self._unsigned.pop(signer.serial, None)
 
     def _say_cost(self, signer: Signer) -> None:
         """Say once what lists cost a signer with a quota that signs them by itself."""
@@ -143,27 +158,29 @@ class CrlKeeper:
             f" {signer.remaining} left."
         )
 
-    def _say_due(self, signer: Signer, state: CrlState) -> None:
+    def _say_due(self, signer: Signer, state: CrlState, due: dict[bytes, str]) -> None:
         """Warn once of a list that a signer with a quota does not sign by itself."""
         if signer.remaining is None or self._from_quota:
             return
         cost = f"It uses 1 of {signer.remaining} signatures."
-        self._warn(signer.serial, label(signer.serial, signer.name), state, cost)
+        self._warn(signer.serial, label(signer.serial, signer.name), state, cost, due)
 
-    def _say_away(self, here: set[bytes]) -> None:
+    def _say_away(self, here: set[bytes], due: dict[bytes, str]) -> None:
         """Warn once of lists that end while their signer is not there to sign the next one."""
         for issued in self._ledger.administered.newest_crls():
             if issued.signer_serial not in here:
                 state = crl_state(self._ledger, issued.signer_serial, self._now())
                 name = f"Signer {issued.signer_serial.hex().upper()}"
-                self._warn(issued.signer_serial, name, state, "The signer must be connected and unlocked.")
+                self._warn(issued.signer_serial, name, state, "The signer must be connected and unlocked.", due)
 
-    def _warn(self, serial: bytes, name: str, state: CrlState, more: str) -> None:
-        said = (state.due, None if state.newest is None else state.newest.number)
-        if state.due is CrlDue.NO or self._said.get(serial) == said:
+    def _warn(self, serial: bytes, name: str, state: CrlState, more: str, due: dict[bytes, str]) -> None:
+        if state.due is CrlDue.NO:
             return
-        self._said[serial] = said
-        self._log.warning(f"{name}: {due_text(state)}. 'provisioning-server crl publish' signs the next one. {more}")
+        due[serial] = f"{name}: {due_text(state)}. 'provisioning-server crl publish' signs the next one. {more}"
+        said = (state.due, None if state.newest is None else state.newest.number)
+        if self._said.get(serial) != said:
+            self._said[serial] = said
+            self._log.warning(due[serial])
 
 
 def due_text(state: CrlState) -> str:

@@ -49,6 +49,8 @@ class ServerTls:
             own = self._new(now)
         self._certificate = own.certificate
         self._next_try = now
+        self.trouble = ""
+        """Why the certificate, which ends soon, could not be renewed; for people."""
         self._context = server_context(self._path, ca.certificate)
 
     def context(self) -> ssl.SSLContext:
@@ -58,10 +60,12 @@ class ServerTls:
             try:
                 self._certificate = self._new(now).certificate
                 self._context = server_context(self._path, self.ca.certificate)
+                self.trouble = ""
                 self._log.info(f"The server's TLS certificate is renewed, until {self._ends}.")
             except AtcaProvError as error:  # the old one is good for a while
                 self._next_try = now + _TRY_AGAIN
-                self._log.warning(f"The server's TLS certificate ends on {self._ends}, and a new one failed: {error}")
+                self.trouble = f"The server's TLS certificate ends on {self._ends}, and a new one failed: {error}"
+                self._log.warning(self.trouble)
         return self._context
 
     @property

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from atcaprov.terminal.printable import printable
+from provisioning_server.operations.standing_warnings import StandingWarning, Subject
 from provisioning_server.web.health import Health, notice
 from provisioning_server.web.views import SignerState, SignerView
 
@@ -33,18 +35,24 @@ _OF_SIGNER: Final = {
     SignerState.QUARANTINED: Urgency.STOPPED,
     SignerState.USED_UP: Urgency.STOPPED,
     SignerState.WAITING: Urgency.STOPPED,
-    SignerState.LOW: Urgency.SOON,
+}
+_PAGES: Final = {
+    Subject.RECORDS: "/audit",
+    Subject.CERTIFICATES: "/certificates",
+    Subject.SIGNERS: "/signers",
+    Subject.ORDERS: "/orders",
+    Subject.STATIONS: "/stations",
+    Subject.SERVER: "/overview",
 }
 
 
 def signer_alarms(views: Sequence[SignerView]) -> list[Alarm]:
-    """Return what is wrong with signers; one that was unplugged is not an alarm, as it is done on purpose."""
+    """Return which signers do not issue; one that was unplugged is not an alarm, as it is done on purpose."""
     found = []
     for view in views:
         urgency = _OF_SIGNER.get(view.state)
         if urgency is not None:
-            left = f", {view.remaining} left" if view.state == SignerState.LOW and view.remaining else ""
-            found.append(Alarm(urgency, f"{view.name}: {view.headline}{left}. {view.detail}".strip(), "/signers"))
+            found.append(Alarm(urgency, f"{view.name}: {view.headline}. {view.detail}".strip(), "/signers"))
     return found
 
 
@@ -68,10 +76,14 @@ class AlarmBoard:
 
 
 def health_alarms(health: Health) -> list[Alarm]:
-    """Return what the health check says that no signer's card does."""
-    text = notice(health)
-    urgency = Urgency.STOPPED if health.status == "failing" else Urgency.SOON
-    return [Alarm(urgency, text, "/audit")] if text else []
+    """Return what stops issuing, if the health check says it and no signer's card does."""
+    text = notice(health) if health.status == "failing" else ""
+    return [Alarm(Urgency.STOPPED, text, "/audit")] if text else []
+
+
+def warning_alarms(warnings: Sequence[StandingWarning]) -> list[Alarm]:
+    """Return the warnings that stand as alarms."""
+    return [Alarm(Urgency.SOON, printable(each.text), _PAGES[each.subject]) for each in warnings]
 
 
 def most_urgent_first(alarms: Sequence[Alarm]) -> list[Alarm]:

@@ -5,13 +5,14 @@ It needs no login and tells nothing secret: a word, and the code of what is wron
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from atcaprov.errors import Code
 from atcaprov.wire.messages import ErrorReply
 from provisioning_server import rejections
+from provisioning_server.operations.standing_warnings import StandingWarning
 from provisioning_server.records.signer_documents import SignerDocuments
 from provisioning_server.signers.registry import SignerRegistry
 
@@ -31,48 +32,38 @@ class Health:
 
 _FAILING: Final = "failing"
 _OK: Final = Health("ok")
-_FILES_BEHIND: Final = Health("degraded", str(Code.FILE_UNWRITABLE))
-_QUOTA_LOW: Final = Health("degraded", str(Code.QUOTA_LOW))
-_PROOFS_OVERDUE: Final = Health("degraded", str(Code.PROOF_OVERDUE))
 
 
 def notice(health: Health) -> str:
     """Return what the page says above the signers; what holds for one of them stands on its card."""
     if health.code == Code.RECORDS_FAILED:
         return "The ledger has failed: nothing is issued until the server is started again."
-    if health is _FILES_BEHIND:
+    if health.code == Code.FILE_UNWRITABLE:
         return "The signing log and the certificate files cannot be written; the ledger has everything."
     return ""
 
 
 class HealthCheck:
-    """Looks at the ledger, the clock, the signers, the guide's files, the proofs, and what runs out."""
+    """Looks at the ledger, the clock, the signers, and at the warnings that stand."""
 
     def __init__(
         self,
         signers: SignerRegistry,
         trouble: Callable[[SignerDocuments | None], ErrorReply | None],
-        files_trouble: Callable[[], str],
-        overdue_proofs: Callable[[], str] = str,
-        running_out: Callable[[], str] = str,
+        warnings: Callable[[], Sequence[StandingWarning]] = tuple,
     ) -> None:
         """`trouble` says why a signer issues nothing though it is ready, and for None why none does."""
+        self.warnings: Final = warnings
         self._signers = signers
         self._trouble = trouble
-        self._files_trouble = files_trouble
-        self._overdue_proofs = overdue_proofs
-        self._running_out = running_out
 
     def look(self) -> Health:
         """Return how it is now."""
         trouble = self._trouble(None) or self._trouble_of_signers()
         if trouble is not None:
             return Health(_FAILING, trouble.code)
-        if self._files_trouble():
-            return _FILES_BEHIND
-        if self._overdue_proofs():
-            return _PROOFS_OVERDUE
-        return _QUOTA_LOW if self._running_out() else _OK
+        first = next((warning for warning in self.warnings() if warning.degrades), None)
+        return _OK if first is None else Health("degraded", first.code)
 
     def _trouble_of_signers(self) -> ErrorReply | None:
         """Return why no signer issues; None if one does."""

@@ -25,7 +25,7 @@ from provisioning_server.ledger.sql.sql_ledger import SqlLedger
 from provisioning_server.operations.readiness import Ready
 from provisioning_server.passwords.unlock_service import UnlockService
 from provisioning_server.web.acts import Acts, RunCommand
-from provisioning_server.web.alarms import AlarmBoard, health_alarms
+from provisioning_server.web.alarms import AlarmBoard, health_alarms, warning_alarms
 from provisioning_server.web.counters import page_counters
 from provisioning_server.web.figures.ledger_reader import LedgerReader
 from provisioning_server.web.figures.page_figures import PageFigures
@@ -84,6 +84,7 @@ class WebPage:
             functools.partial(page_counters, self._alarms, self._figures),
         )
         self._alarms.add(lambda: health_alarms(health.look()))
+        self._alarms.add(lambda: warning_alarms(health.warnings()))
         add_alarms(self._alarms, self._live, self._figures)
         self._server = WebServer(address, log)
         self._public: Callable[[ASGIApp], ASGIApp] | None = None

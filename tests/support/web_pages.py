@@ -80,7 +80,7 @@ class MemoryPages:
             self.connected.copy,
             data,
             unlock_service,
-            Monitoring(HealthCheck(registry, lambda _: None, str), Ready),
+            Monitoring(HealthCheck(registry, lambda _: None), Ready),
             self.logins,
             self.log,
             lambda: None,

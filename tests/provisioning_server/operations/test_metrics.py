@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import html
 import json
 import re
 import subprocess
@@ -22,6 +23,8 @@ from provisioning_server.ledger.administration import OrderOpened
 from provisioning_server.ledger.changes import Changes
 from provisioning_server.operations.metrics import Sample, ServerMetrics
 from provisioning_server.operations.metrics_access import MetricsAccess, metrics_access
+from provisioning_server.orders.rate_limits import RequestRates
+from provisioning_server.orders.rates import Rate
 from tests.support.in_memory_signer import NOW, MemorySigner, SigningKey
 from tests.support.ledgers import ledger_in
 from tests.support.programs import run_in_process
@@ -62,7 +65,7 @@ def test_alarms_of_the_page_are_valid_and_name_metrics_of_the_page(tmp_path: Pat
     text = PAGE.read_text(encoding="utf-8")
     described, alarms = text.split("## Worth an alarm")
     expressions = re.findall(r"^\| [^|]+ \| `(.+)` \|$", alarms, re.MULTILINE)
-    assert len(expressions) == 6
+    assert len(expressions) == 7
     rules = [{"alert": f"Alarm{number}", "expr": each} for number, each in enumerate(expressions)]
     file = tmp_path / "rules.json"  # YAML, too
     file.write_text(json.dumps({"groups": [{"name": "alarms", "rules": rules}]}))
@@ -112,9 +115,35 @@ def test_everything_that_happened_is_counted(tmp_path: Path) -> None:
     assert found["atcaprov_ledger_open_intents[]"] == 0
     assert found["atcaprov_ledger_newest_timestamp_seconds[]"] > NOW.timestamp()
     assert found["atcaprov_ledger_failed[]"] == 0
+    assert found["atcaprov_rate_refusals_total[request=certificate]"] == 0
     assert found["atcaprov_disk_free_bytes[]"] > 0
     assert (found["atcaprov_ready[]"], found["atcaprov_healthy[]"]) == (1, 1)
     assert any(name.startswith("atcaprov_build_info[version=") for name in found)
+
+
+@pytest.mark.slow
+def test_warnings_are_told_by_metrics_status_page_and_health(tmp_path: Path) -> None:
+    signer, rates = MemorySigner(), RequestRates(None, Rate(2, 3600))
+    with contextlib.closing(ledger_in(tmp_path)) as ledger:
+        ledger.commit(Changes(events=[OrderOpened(NOW, "4711", "lamp", 100)]))
+    options = {"web": WEB, "metrics": MetricsAccess(), "rates": rates, "quota_alarm": 100}
+    with running_server(signer, tmp_path, **options) as address, WireClient(address) as client:
+        refused = [isinstance(client.ask(request(signer, number)), ErrorReply) for number in range(1, 5)]
+        visitor = Visitor(tmp_path)
+        while '"ok"' in (health := visitor.ask("GET", "/health").text):  # the first look at the orders is not done
+            continue
+        found = parsed(visitor.ask("GET", "/metrics").text)
+        status = run_command(tmp_path, "status", {})
+        visitor.log_in()
+        page = html.unescape(visitor.ask("GET", "/overview").text)
+    assert health == '{"status":"degraded","code":"quota-low"}', "not what any computer on the network can cause"
+    assert found["atcaprov_warnings[code=quota-low]"] == found["atcaprov_warnings[code=server-busy]"] == 1
+    assert found["atcaprov_rate_refusals_total[request=certificate]"] == sum(refused) > 0
+    order, rate = status["warnings"]
+    assert order == "Work order '4711' has 100 certificates of 100 left."
+    assert rate.startswith("More is asked for than the rates of the server allow")
+    for text in status["warnings"]:
+        assert text in page
 
 
 @pytest.mark.slow

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from atcaprov import Code
 from provisioning_server.ledger.administration import OrderOpened
 from provisioning_server.ledger.store import WorkOrder
 from provisioning_server.log_names import label
+from provisioning_server.operations.standing_warnings import StandingWarnings, Subject
 from provisioning_server.orders.quota_alarm import QuotaAlarm, RunningOut
 from provisioning_server.signers.registry import SignerRegistry
 from provisioning_server.signers.signer import SignatureCounter
@@ -30,7 +32,10 @@ class Bench:
         self.log = RememberingLog()
         registry = SignerRegistry([self.signer])
         self.alarm = QuotaAlarm(percent, lambda: registry, lambda: self.orders, lambda: NOW, self.log)
-        self.health = HealthCheck(registry, lambda _: None, str, str, lambda: self.alarm.sentence)
+        self.warnings = StandingWarnings()
+        self.warnings.add(Code.QUOTA_LOW, Subject.SIGNERS, lambda: self.alarm.sentences(orders=False))
+        self.warnings.add(Code.QUOTA_LOW, Subject.ORDERS, lambda: self.alarm.sentences(orders=True))
+        self.health = HealthCheck(registry, lambda _: None, self.warnings.now)
 
     def quota(self, used: int, left: int) -> None:
         self.signer.counter = SignatureCounter(32 + used, 32)
@@ -89,7 +94,7 @@ def test_threshold_is_the_operators() -> None:
         bench = Bench(percent)
         bench.order(250)
         assert bench.look() == code
-    assert Bench(0).alarm.sentence == ""
+    assert Bench(0).warnings.now() == []
 
 
 def test_signer_without_a_quota_does_not_run_out() -> None:

@@ -117,6 +117,16 @@ def test_very_many_computers_share_the_last_buckets_but_stations_keep_theirs(mon
     assert [bench.taken(asker_of("", f"192.0.2.{number}:1")) for number in range(4)] == [1, 1, 1, 1]
 
 
+def test_who_asks_too_often_is_named_for_a_minute() -> None:
+    bench = Bench(Rate(1, 60), None)
+    bench.taken(ONE)
+    assert bench.limits.sentence == ""
+    bench.taken(ONE, 2)
+    assert "2 requests refused since the start, the last one a request of station line-1" in bench.limits.sentence
+    bench.time += 60.0
+    assert bench.limits.sentence == ""
+
+
 def test_flood_fills_no_log() -> None:
     bench = Bench(Rate(1, 60), None)
     bench.taken(ONE, 2)

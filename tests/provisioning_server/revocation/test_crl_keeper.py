@@ -92,8 +92,11 @@ def test_a_list_that_fails_is_tried_again_after_a_pause(kept: Kept) -> None:
     assert kept.look() == 0
     assert kept.look(NOW + COMPARE) == 0
     assert kept.tries == 1
+    (warning,) = kept.keeper.warnings
+    assert "its next list of revoked certificates cannot be signed: No." in warning
     kept.fails = False
     assert kept.look(NOW + RETRY) == 1
+    assert kept.keeper.warnings == []
 
 
 def test_a_module_is_warned_of_and_not_used(tmp_path: Path) -> None:
@@ -104,8 +107,10 @@ def test_a_module_is_warned_of_and_not_used(tmp_path: Path) -> None:
         assert kept.look(NOW + timedelta(hours=1)) == 0
         warning = "revoked certificates are on no list. 'provisioning-server crl publish' signs the next one."
         assert kept.said.count(f"{warning} It uses 1 of 1000 signatures.") == 1
+        assert [warning in each for each in kept.keeper.warnings] == [True]
         kept.server.publish(kept.signer)
         assert kept.look() == 1
+        assert kept.keeper.warnings == []
         assert kept.look(NOW + timedelta(days=7)) == 1
         assert kept.said.count("its list of revoked certificates ends on") == 1
         assert kept.look(NOW + timedelta(days=8)) == 1
@@ -130,6 +135,9 @@ def test_a_signer_that_is_away_is_named_when_its_list_ends(kept: Kept) -> None:
     kept.server.registry.remove(kept.signer)
     assert kept.look(NOW + timedelta(days=6)) == 1
     assert kept.said.count("The signer must be connected and unlocked.") == 1
+    assert kept.look() == 1
+    (warning,) = kept.keeper.warnings
+    assert "The signer must be connected" in warning
 
 
 def test_a_signer_that_cannot_sign_lists_is_left_alone(tmp_path: Path) -> None:

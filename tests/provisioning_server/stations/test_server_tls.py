@@ -155,5 +155,7 @@ def test_renewal_that_fails_keeps_the_old_certificate_and_tries_again(
         for _ in range(3):
             assert tls.context() is context
     assert [line for line in log.lines if "No space" in line] == log.lines[-1:], "it is said once"
+    assert log.lines[-1] == f"warning: {tls.trouble}"
     clock.now += timedelta(minutes=11)
     assert tls.context() is not context
+    assert tls.trouble == ""

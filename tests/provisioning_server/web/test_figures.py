@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from atcaprov.errors import Board, Code, UsageError
 from provisioning_server.ledger.sql.sql_ledger import SqlLedger
-from provisioning_server.web.alarms import AlarmBoard, Urgency, health_alarms, signer_alarms
+from provisioning_server.operations.standing_warnings import StandingWarning, Subject
+from provisioning_server.web.alarms import Alarm, AlarmBoard, Urgency, health_alarms, signer_alarms, warning_alarms
 from provisioning_server.web.figures import ledger_follower
 from provisioning_server.web.figures.hour_counts import (
     CODES_MAX,
@@ -169,6 +170,9 @@ def test_alarms_that_stop_boards_come_first() -> None:
     board.add(lambda: signer_alarms(views))
     board.add(lambda: health_alarms(Health("failing", Code.RECORDS_FAILED)))
     board.add(lambda: health_alarms(Health("ok")))
+    board.add(lambda: health_alarms(Health("degraded", Code.FILE_UNWRITABLE)))
+    board.add(lambda: warning_alarms([StandingWarning(Code.QUOTA_LOW, Subject.ORDERS, "Work order '7' has 1 left.")]))
+    assert board.alarms()[-1] == Alarm(Urgency.SOON, "Work order '7' has 1 left.", "/orders")
     assert [alarm.urgency for alarm in board.alarms()] == [*[Urgency.STOPPED] * 3, Urgency.SOON]
     assert board.count() == 4
 

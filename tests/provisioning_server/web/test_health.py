@@ -26,6 +26,7 @@ from provisioning_server.ledger.sql.database import Row, Value
 from provisioning_server.ledger.sql.sql_ledger import SqlLedger
 from provisioning_server.ledger.sql.sqlite_database import SqliteConnection
 from provisioning_server.ledger.store import Committed
+from provisioning_server.operations.standing_warnings import StandingWarnings, Subject
 from provisioning_server.records.signer_documents import SignerDocuments
 from provisioning_server.signers.registry import SignerRegistry
 from provisioning_server.web.figures.ledger_reader import THREAD_NAME
@@ -44,7 +45,11 @@ class Server:
         self.trouble: ErrorReply | None = None
         self.trouble_of: dict[bytes, ErrorReply] = {}
         self.files = ""
-        self.check = HealthCheck(self.registry, self._trouble, lambda: self.files)
+        self.warnings = StandingWarnings()
+        self.warnings.add(Code.SERVER_BUSY, Subject.STATIONS, lambda: [self.files], degrades=False)
+        self.warnings.add(Code.FILE_UNWRITABLE, Subject.RECORDS, lambda: [self.files])
+        self.warnings.add(Code.QUOTA_LOW, Subject.SIGNERS, lambda: [self.files])
+        self.check = HealthCheck(self.registry, self._trouble, self.warnings.now)
 
     def _trouble(self, documents: SignerDocuments | None) -> ErrorReply | None:
         return self.trouble if documents is None else self.trouble_of.get(documents.signer_public_key)
