@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Final
@@ -84,7 +84,6 @@ def stopped_by_signals(stop: Callable[[], None], *numbers: signal.Signals) -> It
     import asyncio  # a program without a loop does not load it
 
     loop = asyncio.get_running_loop()
-    installed: list[signal.Signals] = []
 
     def first() -> None:
         stop()
@@ -93,16 +92,8 @@ def stopped_by_signals(stop: Callable[[], None], *numbers: signal.Signals) -> It
             signal.signal(number, signal.SIG_DFL)
         installed.clear()
 
-    for number in numbers or ENDING:
-        with suppress(NotImplementedError, RuntimeError, ValueError):
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                loop.add_signal_handler(number, first)
-                installed.append(number)
-    try:
+    with _called_on_loop(numbers or ENDING, first) as installed:
         yield
-    finally:
-        for number in installed:
-            loop.remove_signal_handler(number)
 
 
 @contextmanager
@@ -111,17 +102,24 @@ def called_at_hangup(act: Callable[[], object]) -> Iterator[None]:
 
     One that was ignored when the program began stays ignored; where there is no SIGHUP (Windows), nothing calls it.
     """
+    with _called_on_loop([number for number in ENDING if number.name == "SIGHUP"], act):
+        yield
+
+
+@contextmanager
+def _called_on_loop(numbers: Iterable[signal.Signals], act: Callable[[], object]) -> Iterator[list[signal.Signals]]:
+    """Let the running event loop call `act` at these signals; yield those that it catches, which are not ignored."""
     import asyncio  # a program without a loop does not load it
 
     loop = asyncio.get_running_loop()
     installed: list[signal.Signals] = []
-    for number in ENDING:
-        if number.name == "SIGHUP" and signal.getsignal(number) is not signal.SIG_IGN:
-            with suppress(NotImplementedError, RuntimeError, ValueError):
+    for number in numbers:
+        with suppress(NotImplementedError, RuntimeError, ValueError):
+            if signal.getsignal(number) is not signal.SIG_IGN:
                 loop.add_signal_handler(number, act)
                 installed.append(number)
     try:
-        yield
+        yield installed
     finally:
         for number in installed:
             loop.remove_signal_handler(number)

@@ -62,13 +62,15 @@ def _time(moment: datetime | None) -> str | None:
     return None if moment is None else f"{moment.isoformat()[:_TO_SECONDS]}Z"
 
 
-def _text(value: object) -> str:
+def text_field(value: object) -> str:
+    """Return a text of an entry; raises ValueError for anything else."""
     if not isinstance(value, str):
         raise ValueError(f"{value!r} is not a text")
     return value
 
 
-def _number(value: object) -> int:
+def number_field(value: object) -> int:
+    """Return a whole number of an entry; raises ValueError for anything else."""
     if type(value) is not int:
         raise ValueError(f"{value!r} is not a whole number")
     return value
@@ -82,8 +84,8 @@ _BASE64: Final[_Codec] = (lambda data: b2a_base64(data, newline=False).decode(),
 _CODECS: Final[Mapping[str, _Codec]] = {
     "datetime": (_time, datetime.fromisoformat),
     "datetime | None": (_time, datetime.fromisoformat),
-    "str": (_as_is, _text),
-    "int": (_as_is, _number),
+    "str": (_as_is, text_field),
+    "int": (_as_is, number_field),
     "bytes": (bytes.hex, bytes.fromhex),
-    "tuple[str, ...]": (list, lambda found: tuple(map(_text, found))),
+    "tuple[str, ...]": (list, lambda found: tuple(map(text_field, found))),
 }

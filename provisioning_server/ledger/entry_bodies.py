@@ -18,7 +18,9 @@ from atcaprov.certs.issued_record import IssuedRecord, Origin
 from provisioning_server.ledger.administration_bodies import (
     ADMINISTRATIVE_KINDS,
     administrative_fields,
+    number_field,
     read_administrative,
+    text_field,
 )
 from provisioning_server.ledger.changes import (
     CertificatesRecovered,
@@ -110,11 +112,11 @@ def _origin_fields(origin: Origin) -> dict[str, object]:
 
 def _read_origin(fields: dict[str, Any]) -> Origin:
     return Origin(
-        station=_text(fields.get("station", "")),
-        order=_text(fields.get("order", "")),
-        product=_text(fields.get("product", "")),
-        unit=_text(fields.get("unit", "")),
-        label=_text(fields.get("label", "")),
+        station=text_field(fields.get("station", "")),
+        order=text_field(fields.get("order", "")),
+        product=text_field(fields.get("product", "")),
+        unit=text_field(fields.get("unit", "")),
+        label=text_field(fields.get("label", "")),
         request_id=bytes.fromhex(fields.get("request", "")),
     )
 
@@ -166,19 +168,19 @@ def _read_lost(fields: dict[str, Any]) -> Lost:
         public_key=bytes.fromhex(fields["public_key"]),
         signer_serial=bytes.fromhex(fields["signer_serial"]),
         signer_key=bytes.fromhex(fields["signer_key"]),
-        documents=_text(fields["documents"]),
+        documents=text_field(fields["documents"]),
         time=datetime.fromisoformat(fields["opened"]),
         unsigned=a2b_base64(fields["unsigned"]),
-        server=_text(fields["server"]),
-        client=_text(fields["client"]),
-        last_index=_number(fields["last_index"]),
+        server=text_field(fields["server"]),
+        client=text_field(fields["client"]),
+        last_index=number_field(fields["last_index"]),
         origin=_read_origin(fields),
-        crl_number=_number(fields.get("crl_number", 0)),
+        crl_number=number_field(fields.get("crl_number", 0)),
     )
     signed = fields["signed"]
     if not (signed is None or isinstance(signed, bool)):
         raise ValueError("signed is neither true, false nor null")
-    return Lost(intent, datetime.fromisoformat(fields["time"]), signed, _text(fields["reason"]))
+    return Lost(intent, datetime.fromisoformat(fields["time"]), signed, text_field(fields["reason"]))
 
 
 def _reported_fields(reported: Reported) -> dict[str, object]:
@@ -200,21 +202,21 @@ def _reported_fields(reported: Reported) -> dict[str, object]:
 
 def _read_reported(fields: dict[str, Any]) -> Reported:
     return Reported(
-        certificate_index=_number(fields["certificate_index"]),
+        certificate_index=number_field(fields["certificate_index"]),
         chip_serial=bytes.fromhex(fields["chip_serial"]),
         challenge=bytes.fromhex(fields["challenge"]),
         signature=bytes.fromhex(fields["signature"]),
         contents=bytes.fromhex(fields["contents"]),
-        fate=_text(fields["fate"]),
-        code=_text(fields["code"]),
+        fate=text_field(fields["fate"]),
+        code=text_field(fields["code"]),
         stages=tuple(
-            StageOutcome(_number(stage), _text(outcome), _number(milliseconds))
+            StageOutcome(number_field(stage), text_field(outcome), number_field(milliseconds))
             for stage, outcome, milliseconds in fields["stages"]
         ),
         finished=datetime.fromisoformat(fields["finished"]),
         received=datetime.fromisoformat(fields["received"]),
-        client=_text(fields["client"]),
-        station=_text(fields.get("station", "")),
+        client=text_field(fields["client"]),
+        station=text_field(fields.get("station", "")),
         request_id=bytes.fromhex(fields.get("request", "")),
     )
 
@@ -225,7 +227,7 @@ def _clock_fields(accepted: ClockAccepted) -> dict[str, object]:
 
 def _read_clock(fields: dict[str, Any]) -> ClockAccepted:
     time, newest = (datetime.fromisoformat(fields[name]) for name in ("time", "newest"))
-    return ClockAccepted(time, newest, _text(fields["reason"]))
+    return ClockAccepted(time, newest, text_field(fields["reason"]))
 
 
 def _rollback_fields(accepted: RollbackAccepted) -> dict[str, object]:
@@ -241,9 +243,9 @@ def _rollback_fields(accepted: RollbackAccepted) -> dict[str, object]:
 def _read_rollback(fields: dict[str, Any]) -> RollbackAccepted:
     return RollbackAccepted(
         time=datetime.fromisoformat(fields["time"]),
-        reason=_text(fields["reason"]),
+        reason=text_field(fields["reason"]),
         signer_serial=bytes.fromhex(fields["signer_serial"]),
-        missing=_number(fields["missing"]),
+        missing=number_field(fields["missing"]),
         checkpoint=a2b_base64(fields["checkpoint"]),
     )
 
@@ -261,8 +263,8 @@ def _read_settled(fields: dict[str, Any]) -> LossesSettled:
     return LossesSettled(
         time=datetime.fromisoformat(fields["time"]),
         signer_serial=bytes.fromhex(fields["signer_serial"]),
-        losses=_number(fields["losses"]),
-        signatures=_number(fields["signatures"]),
+        losses=number_field(fields["losses"]),
+        signatures=number_field(fields["signatures"]),
     )
 
 
@@ -279,8 +281,8 @@ def _read_counter(fields: dict[str, Any]) -> CounterSeen:
     return CounterSeen(
         time=datetime.fromisoformat(fields["time"]),
         signer_serial=bytes.fromhex(fields["signer_serial"]),
-        value=_number(fields["value"]),
-        first=_number(fields["first"]),
+        value=number_field(fields["value"]),
+        first=number_field(fields["first"]),
     )
 
 
@@ -294,11 +296,11 @@ def _recovery_fields(recovered: CertificatesRecovered) -> dict[str, object]:
 
 def _read_recovery(fields: dict[str, Any]) -> CertificatesRecovered:
     time = datetime.fromisoformat(fields["time"])
-    return CertificatesRecovered(time, _text(fields["reason"]), _number(fields["count"]))
+    return CertificatesRecovered(time, text_field(fields["reason"]), number_field(fields["count"]))
 
 
 def _read_import(fields: dict[str, Any]) -> FolderImported:
-    logs = tuple((_text(name), _text(digest), _number(count)) for name, digest, count in fields["logs"])
+    logs = tuple((text_field(name), text_field(digest), number_field(count)) for name, digest, count in fields["logs"])
     return FolderImported(datetime.fromisoformat(fields["time"]), logs)
 
 
@@ -333,15 +335,3 @@ def _time(moment: datetime) -> str:
 
 def _base64(data: bytes) -> str:
     return b2a_base64(data, newline=False).decode()
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"{value!r} is not a text")
-    return value
-
-
-def _number(value: object) -> int:
-    if type(value) is not int:
-        raise ValueError(f"{value!r} is not a whole number")
-    return value
