@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import socket
 import ssl
 from collections.abc import Iterator, Sequence
@@ -19,7 +20,7 @@ from provisioning_server.ledger.ledger_place import LedgerPlace
 from provisioning_server.ledger.open_ledger import open_ledger
 from provisioning_server.signers.signer import Signer
 from provisioning_server.stations.station_ca import StationCa
-from tests.support.server import PATIENCE, ServerAddress, WireClient, running_server
+from tests.support.server import PATIENCE, ServerAddress, ServerProgram, WireClient, running_server, server_program
 from tests.support.stations import key_pem, new_key
 
 
@@ -60,16 +61,28 @@ class Network:
     def __init__(self, *, tls: bool, folder: Path) -> None:
         self.tls = tls
         self._folder = folder
-        self._context: ssl.SSLContext | None = None
+        self._contexts: Iterator[ssl.SSLContext] = iter(())
 
     @contextlib.contextmanager
     def server(self, signers: Path | Signer | Sequence[Signer], data: Path, **options: Any) -> Iterator[ServerAddress]:
         """Run a server; with TLS, one that has admitted the station line-1."""
         if self.tls:
-            self._context = admitted_station(data, self._folder / "station").tls_context()
+            self._contexts = itertools.repeat(admitted_station(data, self._folder / "station").tls_context())
         with running_server(signers, data, tls=self.tls, **options) as address:
             yield address
 
+    @contextlib.contextmanager
+    def server_program(self, folder: Path, data: Path, stations: int = 1, **started: Any) -> Iterator[ServerProgram]:
+        """Run the program with a signer folder; with TLS it has admitted stations, which take turns to connect."""
+        options = ["--signer", folder, "--data", data]
+        if self.tls:
+            places = [(f"line-{number}", self._folder / f"station-{number}") for number in range(1, stations + 1)]
+            identities = [admitted_station(data, place, name) for name, place in places]
+            self._contexts = itertools.cycle([each.tls_context() for each in identities])
+            options += ["--tls", "--tls-name", "localhost"]
+        with server_program(*options, **started) as program:
+            yield program
+
     def client(self, address: ServerAddress) -> WireClient:
         """Connect."""
-        return WireClient(address) if self._context is None else TlsWireClient(address, self._context)
+        return TlsWireClient(address, next(self._contexts)) if self.tls else WireClient(address)

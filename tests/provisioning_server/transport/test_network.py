@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from atcaprov import Code, TcpClient
-from atcaprov.provisioning.server_exchange import ask
+from atcaprov.provisioning.server_exchange import ask, ask_patiently
+from atcaprov.provisioning.server_tls import secured as really_secured
 from atcaprov.wire.connection import Connection, Role
 from atcaprov.wire.framing import Header
 from atcaprov.wire.messages import CertificatesReply, CertificatesRequest, ErrorReply, SignerReply, SignerRequest
@@ -22,7 +25,7 @@ from provisioning_server.transport import listener
 from provisioning_server.transport.limits import ConnectionLimits
 from tests.support.in_memory_signer import MemorySigner, SigningKey
 from tests.support.networks import Network
-from tests.support.server import PATIENCE, ServerAddress, WireClient, running_server, server_program
+from tests.support.server import PATIENCE, ServerAddress, WireClient, running_server
 from tests.support.server_parts import config_zone, key_of, request
 from tests.support.signer_folders import make_signer_folder
 
@@ -37,17 +40,18 @@ def network(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 @pytest.mark.slow
-def test_64_clients_at_once(tmp_path: Path) -> None:
+def test_64_clients_at_once(network: Network, tmp_path: Path) -> None:
     each = 5
     together = threading.Barrier(CLIENTS)
 
     def client(number: int) -> list[object]:
-        with WireClient(address) as wire:
+        with network.client(address) as wire:
             assert isinstance(wire.ask(SignerRequest(SIGNER.documents.signer_public_key)), SignerReply)
             together.wait(PATIENCE)
             return [wire.ask(request(SIGNER, number * each + index)) for index in range(1, each + 1)]
 
-    with running_server(SIGNER, tmp_path) as address, ThreadPoolExecutor(CLIENTS) as pool:
+    rates = RequestRates(None, None)
+    with network.server(SIGNER, tmp_path, rates=rates) as address, ThreadPoolExecutor(CLIENTS) as pool:
         replies = [reply for some in pool.map(client, range(CLIENTS)) for reply in some]
     assert all(isinstance(reply, CertificatesReply) for reply in replies)
     assert (
@@ -56,6 +60,30 @@ def test_64_clients_at_once(tmp_path: Path) -> None:
     assert len(list((tmp_path / "certs").glob("*_device.pem"))) == CLIENTS * each
     (log,) = (tmp_path / "logs").glob("signing-*.tsv")
     assert len(log.read_bytes().splitlines()) == CLIENTS * each + 1
+
+
+@pytest.mark.slow
+def test_panel_of_64_boards_of_one_station_is_served_by_the_limits_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All are connected before the first handshake begins, and have their signer before the first asks."""
+    network = Network(tls=True, folder=tmp_path)
+    connected, offered = threading.Barrier(CLIENTS), threading.Barrier(CLIENTS)
+
+    def secured(*given: Any) -> ssl.SSLSocket:
+        connected.wait(PATIENCE)
+        return really_secured(*given)
+
+    def board(number: int) -> CertificatesReply:
+        with contextlib.closing(TcpClient(*address, station=tmp_path / "station")) as client:
+            ask(client, SignerRequest(SIGNER.documents.signer_public_key), SignerReply)
+            offered.wait(PATIENCE)
+            return ask_patiently(client, request(SIGNER, number), CertificatesReply)
+
+    monkeypatch.setattr("atcaprov.provisioning.server_connection.secured", secured)
+    with network.server(SIGNER, tmp_path / "data") as address, ThreadPoolExecutor(CLIENTS) as pool:
+        replies = list(pool.map(board, range(1, CLIENTS + 1)))
+    assert len({reply.device_certificate for reply in replies}) == CLIENTS
 
 
 def test_64_clients_with_the_same_chip_get_the_same_certificate(network: Network, tmp_path: Path) -> None:
@@ -67,9 +95,8 @@ def test_64_clients_with_the_same_chip_get_the_same_certificate(network: Network
             together.wait(PATIENCE)
             return wire.certificates(request(signer))
 
-    limits = ConnectionLimits(handshakes_of_one_address=CLIENTS)
     rates = RequestRates(None, None)
-    with network.server(signer, tmp_path, limits=limits, rates=rates) as address, ThreadPoolExecutor(CLIENTS) as pool:
+    with network.server(signer, tmp_path, rates=rates) as address, ThreadPoolExecutor(CLIENTS) as pool:
         replies = list(pool.map(client, range(CLIENTS)))
     assert all(reply == replies[0] for reply in replies)
     assert isinstance(replies[0], CertificatesReply)
@@ -210,20 +237,20 @@ def test_the_client_connects_again_when_it_had_to_give_way(tmp_path: Path) -> No
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives this computer all of 127.0.0.0/8")
-def test_one_computer_cannot_shut_out_the_others(tmp_path: Path) -> None:
+def test_one_computer_cannot_shut_out_the_others(network: Network, tmp_path: Path) -> None:
     """Of 512 connections: what one address holds without end, and 256 stations of another that go on working."""
     signer = make_signer_folder(tmp_path)
-    options = ("--signer", signer.path, "--data", tmp_path / "data")
-    with server_program(*options) as server, contextlib.ExitStack() as stack:
+    started = network.server_program(signer.path, tmp_path / "data", stations=5)
+    with started as server, contextlib.ExitStack() as stack:
         address = server.address()
         drained = server.drain()
-        stations = [stack.enter_context(WireClient(address)) for _ in range(256)]
+        stations = [stack.enter_context(network.client(address)) for _ in range(256)]
         held = [stack.enter_context(socket.create_connection(address, PATIENCE, ("127.0.0.2", 0))) for _ in range(500)]
         for number, station in enumerate(stations, start=1):
             asked = CertificatesRequest(config_zone(number), SigningKey().public_key, signer.public_key)
             assert isinstance(station.ask(asked), CertificatesReply)
         assert held
-        with WireClient(address) as newcomer:
+        with network.client(address) as newcomer:
             assert isinstance(newcomer.ask(SignerRequest(signer.public_key)), SignerReply)
         server.process.terminate()
         drained.join()
@@ -231,22 +258,23 @@ def test_one_computer_cannot_shut_out_the_others(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="has no limit of open descriptors")
-def test_records_have_enough_descriptors_under_a_low_default(tmp_path: Path) -> None:
+def test_records_have_enough_descriptors_under_a_low_default(network: Network, tmp_path: Path) -> None:
     import resource
 
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     folder = make_signer_folder(tmp_path)
     few = 64
     with (
-        server_program(
-            *("--signer", folder.path, "--data", tmp_path / "data"),
+        network.server_program(
+            *(folder.path, tmp_path / "data"),
+            stations=3,
             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (few, hard)),
         ) as server,
         contextlib.ExitStack() as stack,
     ):
         address = server.address()
         drained = server.drain()
-        clients = [stack.enter_context(WireClient(address)) for _ in range(2 * few)]
+        clients = [stack.enter_context(network.client(address)) for _ in range(2 * few)]
         for number, client in enumerate(clients, start=1):
             asked = CertificatesRequest(config_zone(number), key_of(number), folder.public_key)
             assert isinstance(client.ask(asked), CertificatesReply)
