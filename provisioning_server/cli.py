@@ -166,7 +166,7 @@ LOG_FORMATS: Final = ("text", "json")
 @click.option("--allow-rekey", is_flag=True, help="Issue again for a chip that has a certificate for another key.")
 @click.option(
     "--web", metavar="[HOST:]PORT",
-    help="Serve a page with the signers, where their passwords can be given. Port 0 lets the system choose.",
+    help="Serve the web page: the line's figures, and the passwords of signers. Port 0 lets the system choose.",
 )  # fmt: skip
 @click.option(
     "--web-cert", metavar="FILE", type=click.Path(path_type=Path), help="Certificate of the page, PEM; makes it HTTPS."

@@ -54,7 +54,7 @@ def preset(name: str) -> Preset:
     """Return a preset by its name; raises UsageError (profile-invalid) that lists the names."""
     if name not in PRESETS:
         raise UsageError(
-            f"There is no preset '{name}'.",
+            f"Unknown preset '{name}'.",
             advice=f"Use one of {', '.join(PRESETS)}.",
             code=Code.PROFILE_INVALID,
         )

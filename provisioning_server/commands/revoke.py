@@ -85,7 +85,7 @@ def command(
     if not chosen.certificates or dry_run:
         return
     count = counted(len(chosen.certificates), "certificate")
-    if not confirmed(f"Revoke {count} for good ({why})?", yes=yes):
+    if not confirmed(f"Revoke {count} permanently ({why})?", yes=yes):
         say("Nothing was revoked.", err=True)
         return
     order_to_revoke = RevocationOrder(selection, why, chosen.digest, note)

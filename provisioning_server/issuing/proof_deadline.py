@@ -116,7 +116,7 @@ class ProofDeadline:
         return rejections.proofs_overdue(station, product, left, rule)
 
     def _look(self) -> None:
-        """Count anew."""
+        """Count again."""
         now, rules = self._clock(), self._rules()
         if rules != self._seen_rules:
             self._seen_rules, self._first = rules, 0

@@ -1,7 +1,7 @@
 """Keeps the lists of all signers up to date while the server runs: publishes them, and orders the next one in time.
 
-A signer without a quota signs whenever it is due. A module counts each signature for good, so it signs only what an
-operator asks for, unless `--crl-from-quota` allows it; until then the log says what is due and what it costs.
+A signer without a quota signs whenever it is due. A module never gets back a signature that it has counted, so it signs
+only what an operator asks for, unless `--crl-from-quota` allows it; until then the log says what is due and its cost.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from provisioning_server.stations.station_ca import StationCa
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 RENEWALS_A_DAY: Final = 10
-"""Each is an entry of the ledger for good, and the table of stations is read again: a stolen one fills neither."""
+"""Each stays in the ledger, and the table of stations is read again: a stolen one fills neither."""
 _DAY: Final = timedelta(days=1)
 _LONGEST_VALID: Final = timedelta(days=30)
 _SHOWN: Final = 80

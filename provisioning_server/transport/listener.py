@@ -41,7 +41,7 @@ class StationGate(Protocol):
         """Return the name of the station with a certificate (DER; empty: none was shown), or why it may not ask."""
 
     def enrol(self, request: EnrolRequest, station: str, client: str, deliver: Callable[[Reply], None]) -> None:
-        """Give a station its certificate; `station` is who asks, empty if its certificate admits it not."""
+        """Give a station its certificate; `station` is who asks, empty if its certificate does not admit it."""
 
 
 class Listener:

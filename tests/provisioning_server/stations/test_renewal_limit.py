@@ -20,7 +20,7 @@ NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 
 
 def test_station_that_renews_without_end_is_stopped_for_a_day(tmp_path: Path) -> None:
-    """Each renewal stays in the ledger for good: a stolen station must not fill it."""
+    """Each renewal stays in the ledger: a stolen station must not fill it."""
     ca = StationCa.open(tmp_path, NOW)
     with contextlib.closing(ledger_in(tmp_path)) as ledger:
         first = ca.certify_station("line-1", new_key().public_key(), NOW)
