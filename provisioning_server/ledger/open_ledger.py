@@ -14,7 +14,7 @@ from atcaprov.errors import AtcaProvError, Code, UsageError
 from provisioning_server.ledger.ledger_place import FILE_NAME, PostgresqlUrl
 from provisioning_server.ledger.open_postgresql import open_shared_for_reading, open_shared_ledger
 from provisioning_server.ledger.sql.database import DatabaseError
-from provisioning_server.ledger.sql.migration import make_tables, migrate, require_version
+from provisioning_server.ledger.sql.migration import make_tables, migrate, require_version, stored_version
 from provisioning_server.ledger.sql.sql_ledger import SqlLedger, room_on_disk
 from provisioning_server.ledger.sql.sqlite_database import SqliteDatabase
 from provisioning_server.ledger.sql.sqlite_file import RESTORE, check_file, check_missing, check_writable
@@ -43,6 +43,7 @@ def open_ledger(path: Path | PostgresqlUrl, now: datetime) -> SqlLedger:
         check_writable(path)
         database = SqliteDatabase(path)
         try:
+            require_version(path, stored_version(database))  # the header of the file may be older: see `_read_only`
             migrate(database)
             return _checked(database, lambda: _has_room(database, path))
         except BaseException:
@@ -80,10 +81,15 @@ def _read_only(path: Path, *, unchanging: bool, check: bool) -> SqlLedger:
             advice="Name the folder of the server with --data.",
             code=Code.FILE_UNREADABLE,
         )
-    require_version(path, check_file(path), read_only=True)
+    require_version(path, check_file(path))
     try:
         database = SqliteDatabase(path, read_only=True, unchanging=unchanging)
-        return _checked(database) if check else SqlLedger(database)
+        try:  # the version in the header is that of before, as long as the newest one is in the write-ahead log
+            require_version(path, stored_version(database), read_only=True)
+            return _checked(database) if check else SqlLedger(database)
+        except BaseException:
+            database.close()
+            raise
     except DatabaseError as error:
         raise _unusable(path, error) from error
 

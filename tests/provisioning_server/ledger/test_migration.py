@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -68,6 +69,29 @@ def test_ledger_is_brought_over_several_versions(older: Store) -> None:
         assert ledger.head().size == len(ONE_OF_EACH)
         assert list(ledger.open_intents()) == [intent(7)]
     assert _version_and_contents(older) == (_ABOVE + 2, True, True)
+
+
+def test_ledger_can_be_read_while_the_program_runs_that_brought_it_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For hours after an update the new version stands in the write-ahead log alone: pages and commands must read it.
+
+    A program that does not know it must not take the older header for the truth, when the newer one was killed.
+    """
+    path = tmp_path / "ledger.sqlite3"
+    open_ledger(path, NOW).close()
+    with monkeypatch.context() as newer:
+        newer.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, _NEXT, _LAST))
+        with contextlib.closing(open_ledger(path, NOW)) as ledger:
+            with contextlib.closing(open_for_reading(path)) as read:
+                assert read.head() == ledger.head()
+            killed = tmp_path / "killed"
+            killed.mkdir()
+            for file in tmp_path.glob("ledger.sqlite3*"):
+                shutil.copy(file, killed)
+    with pytest.raises(UsageError) as refused:
+        open_ledger(killed / path.name, NOW)
+    assert refused.value.code == Code.LEDGER_VERSION
 
 
 @pytest.mark.slow
