@@ -6,6 +6,7 @@
         server-id           the name of the server
         modules/SN.txt      what is pinned of signer modules
         log-key.pem         the key of the log, only if it was asked for
+        stations/station-ca.pem  the key and certificate of the station CA, only if it was asked for
         SHA256SUMS          digests of all these files
 
 It gets its name when it is complete: what was cut before has another one.
@@ -33,10 +34,14 @@ from provisioning_server.backup.whole_log import WholeLog, read_whole_log
 from provisioning_server.ledger.open_ledger import FILE_NAME, open_ledger, open_unchanging
 from provisioning_server.ledger.sql.sql_ledger import SqlLedger
 from provisioning_server.ledger.store import LogIdentity
+from provisioning_server.records.data_folder import STATION_CA, STATIONS
 
 CHECKPOINT: Final = "checkpoint.txt"
 SERVER_ID: Final = "server-id"
 PINS: Final = "modules"
+CA_FILE: Final = f"{STATIONS}/{STATION_CA}"
+PRIVATE: Final = (KEY_FILE, CA_FILE)
+"""Files for their owner only, which are in a backup only if they are asked for."""
 COMPLETE: Final = re.compile(r"ledger-\d{8}-\d{6}(?:_\d{4,})?", re.ASCII)
 UNFINISHED: Final = ".unfinished"
 """End of the name of a folder that is being made, or removed."""
@@ -52,6 +57,8 @@ class Backup:
     log: WholeLog
     lacks_log_key: bool
     """The log has a key, which is not in the backup."""
+    lacks_station_ca: bool
+    """Stations are admitted, and the CA that they know is not in the backup."""
 
 
 def read_backup(path: Path) -> Backup:
@@ -75,7 +82,15 @@ def read_backup(path: Path) -> Backup:
         log = read_whole_log(ledger, f"The ledger in {path}")
         if CHECKPOINT in sums:
             _check_checkpoint(path / CHECKPOINT, ledger, log)
-        return Backup(path, sums, ledger.identity, log, bool(ledger.log_key()) and KEY_FILE not in sums)
+        has_stations = any(each.removed is None for each in ledger.administered.stations())
+        return Backup(
+            path,
+            sums,
+            ledger.identity,
+            log,
+            lacks_log_key=bool(ledger.log_key()) and KEY_FILE not in sums,
+            lacks_station_ca=has_stations and CA_FILE not in sums,
+        )
 
 
 @contextlib.contextmanager

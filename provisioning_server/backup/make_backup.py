@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import shutil
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +18,7 @@ from provisioning_server.audit.log_key import KEY_FILE, open_key_file
 from provisioning_server.audit.log_signer import origin_of
 from provisioning_server.backup import sums_file
 from provisioning_server.backup.backup_folder import (
+    CA_FILE,
     CHECKPOINT,
     PINS,
     SERVER_ID,
@@ -35,7 +37,9 @@ _MODE: Final = 0o640
 _OWNER_ONLY: Final = 0o600
 
 
-def make_backup(data: Path, destination: Path, now: datetime, *, with_log_key: bool = False) -> Backup:
+def make_backup(
+    data: Path, destination: Path, now: datetime, *, with_log_key: bool = False, with_station_ca: bool = False
+) -> Backup:
     """Write a backup into a new folder in `destination`, which is made if it is missing, and check it completely.
 
     Raises:
@@ -54,7 +58,7 @@ def make_backup(data: Path, destination: Path, now: datetime, *, with_log_key: b
         unfinished = path.with_name(path.name + UNFINISHED)
         unfinished.mkdir(_FOLDER_MODE)
         try:
-            _write(data, unfinished, with_log_key=with_log_key)
+            _write(data, unfinished, [*([KEY_FILE] * with_log_key), *([CA_FILE] * with_station_ca)])
             checked = read_backup(unfinished)
             unfinished.rename(path)
         except BaseException:
@@ -66,7 +70,7 @@ def make_backup(data: Path, destination: Path, now: datetime, *, with_log_key: b
     return replace(checked, path=path)
 
 
-def _write(data: Path, folder: Path, *, with_log_key: bool) -> None:
+def _write(data: Path, folder: Path, private: Iterable[str]) -> None:
     names = [FILE_NAME]
     durable_files.write_new(folder / FILE_NAME, b"", _MODE)
     try:
@@ -81,12 +85,11 @@ def _write(data: Path, folder: Path, *, with_log_key: bool) -> None:
     names += _copy(data / SERVER_ID, folder, SERVER_ID)
     for pin in paths_in(data / PINS, "*.txt"):
         names += _copy(pin, folder, f"{PINS}/{pin.name}")
-    if with_log_key:
-        names += _copy(data / KEY_FILE, folder, KEY_FILE, _OWNER_ONLY)
+    for name in private:
+        names += _copy(data / name, folder, name, _OWNER_ONLY)
     durable_files.write_new(folder / sums_file.NAME, sums_file.sums_text(folder, names).encode(), _MODE)
-    for each in (folder / PINS, folder):
-        if each.is_dir():
-            durable_files.sync_folder(each)
+    for each in {(folder / name).parent for name in names} | {folder}:
+        durable_files.sync_folder(each)
 
 
 def _write_checkpoint(data: Path, folder: Path) -> list[str]:

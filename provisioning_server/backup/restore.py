@@ -11,8 +11,7 @@ from typing import Final
 from atcaprov import durable_files
 from atcaprov.bounded_reading import is_file, status
 from atcaprov.errors import AtcaProvError, Code, UsageError
-from provisioning_server.audit.log_key import KEY_FILE
-from provisioning_server.backup.backup_folder import CHECKPOINT, Backup, opened_copy
+from provisioning_server.backup.backup_folder import CHECKPOINT, PRIVATE, Backup, opened_copy
 from provisioning_server.backup.sums_file import check_sums
 from provisioning_server.ledger.open_ledger import FILE_NAME, open_for_reading, open_ledger
 from provisioning_server.ledger.sql.sqlite_file import write_ahead_log
@@ -85,7 +84,7 @@ def _stage(backup: Backup, data: Path) -> Path:
     for name in backup.sums:
         target = staged / name
         target.parent.mkdir(_FOLDER_MODE, exist_ok=True)
-        durable_files.copy_new(backup.path / name, target, _OWNER_ONLY if name == KEY_FILE else _MODE)
+        durable_files.copy_new(backup.path / name, target, _OWNER_ONLY if name in PRIVATE else _MODE)
         durable_files.sync_folder(target.parent)
     check_sums(staged, backup.sums)
     durable_files.sync_folder(data)

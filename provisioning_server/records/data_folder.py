@@ -17,6 +17,9 @@ from atcaprov.errors import Code, UsageError
 from atcaprov.file_lock import try_lock
 
 LOCK_NAME: Final = "lock"
+STATIONS: Final = "stations"
+"""The folder of the station CA and of the server's own TLS key."""
+STATION_CA: Final = "station-ca.pem"
 _NUMBERED: Final = "_"
 """Sorts behind the dot of the ending: a name with a number comes after the same one without."""
 _MADE_HERE: Final = re.compile(rf"[a-z]+-\d{{8}}-\d{{6}}({_NUMBERED}\d{{4,}})?", re.ASCII)

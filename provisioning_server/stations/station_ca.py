@@ -20,11 +20,12 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from atcaprov.bounded_reading import status
 from atcaprov.certs.keys import raw_public_key
 from atcaprov.errors import Code, UsageError
+from provisioning_server.records.data_folder import STATION_CA, STATIONS
 from provisioning_server.stations.certificates import ca_certificate, server_certificate, station_certificate
 from provisioning_server.stations.key_and_certificate import KeyAndCertificate
 
-FOLDER: Final = "stations"
-CA_FILE: Final = "station-ca.pem"
+FOLDER: Final = STATIONS
+CA_FILE: Final = STATION_CA
 _ADVICE: Final = "Put the file back from a backup, or copy it from another server on the same ledger."
 
 

@@ -12,7 +12,7 @@ from atcaprov.bounded_reading import is_file
 from atcaprov.errors import UsageError
 from atcaprov.program.console_text import counted, say
 from provisioning_server.audit.log_key import KEY_FILE
-from provisioning_server.backup.backup_folder import read_backup
+from provisioning_server.backup.backup_folder import CA_FILE, read_backup
 from provisioning_server.backup.restore import restore_backup
 from provisioning_server.commands.ledger_options import folder_of, ledger_options
 from provisioning_server.ledger.ledger_place import LedgerPlace
@@ -44,5 +44,7 @@ def command(backup: Path, reason: str | None, place: LedgerPlace) -> None:
     say(f"Restored {entries} with {counted(checked.log.certificates, 'certificate')} to {data}.")
     if aside is not None:
         say(f"What was there before is in {aside}.")
-    if checked.lacks_log_key and not is_file(data / KEY_FILE):
-        say(f"Put your copy of {KEY_FILE} into {data} before you start the server.", err=True)
+    for lacks, name in ((checked.lacks_log_key, KEY_FILE), (checked.lacks_station_ca, CA_FILE)):
+        if lacks and not is_file(data / name):
+            place_of_it = (data / name).parent
+            say(f"Put your copy of {Path(name).name} into {place_of_it} before you start the server.", err=True)

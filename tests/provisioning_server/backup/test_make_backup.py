@@ -19,12 +19,14 @@ from atcaprov.transparency.checkpoint import SignedCheckpoint
 from provisioning_server.audit.log_signer import verifier_key_of
 from provisioning_server.backup.backup_folder import opened_copy, read_backup
 from provisioning_server.backup.make_backup import make_backup
+from provisioning_server.backup.restore import restore_backup
 from provisioning_server.backup.retention import backups_in, keep_newest
 from provisioning_server.backup.sums_file import sums_text
 from provisioning_server.ledger.open_ledger import FILE_NAME, open_ledger
 from provisioning_server.ledger.sql.sql_ledger import SqlLedger
 from tests.provisioning_server.ledger.events import NOW, issued, step
 from tests.support.cut_programs import ends_after
+from tests.support.networks import admitted_station
 from tests.support.server_parts import chip_serial
 
 
@@ -78,6 +80,24 @@ def test_checkpoint_is_signed_by_the_key_of_the_log(data: Path, ledger: SqlLedge
     assert key is not None
     signed.verify(key)
     assert (signed.checkpoint.size, signed.checkpoint.root) == (4, ledger.head().root)
+
+
+def test_station_ca_is_only_in_a_backup_that_asks_for_it(data: Path, backups: Path, tmp_path: Path) -> None:
+    admitted_station(data, tmp_path / "station")
+    ca = (data / "stations" / "station-ca.pem").read_bytes()
+    without = make_backup(data, backups, NOW)
+    assert without.lacks_station_ca
+    assert not (without.path / "stations").exists()
+    made = make_backup(data, backups, NOW + timedelta(seconds=1), with_station_ca=True)
+    assert not made.lacks_station_ca
+    assert [path.name for path in (made.path / "stations").iterdir()] == ["station-ca.pem"]
+    new = tmp_path / "new"
+    new.mkdir()
+    restore_backup(made, new, NOW)
+    for folder in (made.path, new):
+        copy = folder / "stations" / "station-ca.pem"
+        assert copy.read_bytes() == ca
+        assert stat.S_IMODE(copy.stat().st_mode) == 0o600
 
 
 def test_log_key_is_only_in_a_backup_that_asks_for_it(data: Path, backups: Path) -> None:
