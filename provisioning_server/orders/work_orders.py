@@ -37,12 +37,10 @@ class OrderRules:
         order = self._find(request.order)
         if order is None:
             return rejected(Code.ORDER_UNKNOWN, f"There is no work order '{request.order}'. {_LISTED}")
-        return (
-            _ended(order, self._now())
-            or _of_another_station(order, station)
-            or _of_another_product(order, product)
-            or (_label_refused(order, request.label) if _has_board(request) else None)
-        )
+        fits = _of_another_station(order, station) or _of_another_product(order, product)
+        if not _has_board(request):  # the first board may be one that was cut: its certificate is sent again
+            return fits
+        return _ended(order, self._now()) or fits or _label_refused(order, request.label)
 
     def left(self, name: str) -> int | None:
         """Return how many certificates an order has left; None if it has no limit, or there is no such order."""

@@ -154,4 +154,6 @@ def test_station_is_told_what_to_type_until_its_board_is_made(data: Path, statio
     assert _order(data, "open", "2026-120").code == 0
     assert make("--order", "2026-120") == ""
     assert _order(data, "close", "2026-120").code == 0
-    assert "order-closed" in make("--order", "2026-120")
+    closed = make("--order", "2026-120")
+    assert "Work order '2026-120' is closed. Name another one with --order." in closed
+    assert "The board was not changed." in closed

@@ -123,7 +123,10 @@ def test_board_that_has_its_certificate_is_finished_after_the_order_has_ended(sh
         shop.now += timedelta(hours=2)
     order = "2026-999" if end == "unknown" else ORDER
     station = "repair" if end == "of another station" else "line-1"
-    offer, again = shop.ask(shop.offer(1, order=order), shop.request(1, order=order), station=station)
+    start, offer, again = shop.ask(
+        shop.offer(order=order), shop.offer(1, order=order), shop.request(1, order=order), station=station
+    )
+    assert isinstance(start, SignerReply) == (end in ("closed", "full", "over"))
     assert isinstance(offer, SignerReply)
     assert again == first
     assert _codes(shop.ask(shop.offer(2, order=order), shop.request(2, order=order), station=station))[0] != ""
