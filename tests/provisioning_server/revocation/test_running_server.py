@@ -9,6 +9,8 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Event
+from time import monotonic
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -46,6 +48,13 @@ class Line:
     def revoke(self, number: int, reason: str = "keyCompromise") -> None:
         ended = self.run("revoke", "--chip", chip_serial(number).hex(), "--reason", reason, "--yes")
         assert ended.code == 0, ended.err
+
+    def status_when(self, code: str) -> dict[str, Any]:
+        """Wait until the health check has a code, which the keeper of the lists gives it in its next look."""
+        end = monotonic() + PATIENCE
+        while (status := run_command(self.data, "status", {}))["code"] != code and monotonic() < end:
+            Event().wait(0.02)
+        return status
 
     def crl_file(self, signer: MemorySigner) -> Path:
         """Wait for the list of a signer (PEM)."""
@@ -144,8 +153,12 @@ def test_a_module_signs_a_list_only_when_it_is_asked_to(tmp_path: Path) -> None:
         assert asked.code == 2
         assert "It costs the quota of Example ATECC608A Signer: 1 of 1000 signatures." in asked.err
         assert module.signatures == 1
+        status = server.status_when("crl-due")
+        assert status["health"] == "degraded"
+        assert "revoked certificates are on no list. 'provisioning-server crl publish'" in status["warnings"][0]
         done = server.run("crl", "publish", module.serial.hex(), "--yes")
         assert done.code == 0, done.err
+        assert server.status_when("")["warnings"] == []
         assert server.crl_file(module).exists()
         assert server.run("crl", "publish", "00" * 9, "--yes").code == 2
         assert module.serial.hex().upper() in server.run("crl", "list").out
