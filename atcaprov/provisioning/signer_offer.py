@@ -157,12 +157,12 @@ def require_new_key_accepted(offer: SignerOffer) -> None:
 
 
 def require_quota(offer: SignerOffer, boards: int) -> None:
-    """Raise ProvisioningError (quota-too-small) if the quotas are known and allow fewer certificates than `boards`."""
+    """Raise ProvisioningError (quota-too-small) if fewer certificates than `boards` are known to be left."""
     left = offer.certificates_left
     if 0 < left < boards:
         raise ProvisioningError(
-            f"The signer's quota allows {left} more certificates, but this batch has {boards} boards.",
-            advice=f"Connect another signer module to the server, or do a smaller batch: --count {left}.",
+            f"By the signer's quota or the work order {left} more can be issued, and this batch has {boards} boards.",
+            advice=f"Connect another signer module, name another work order, or do a smaller batch: --count {left}.",
             code=Code.QUOTA_TOO_SMALL,
             board=Board.UNTOUCHED,
         )

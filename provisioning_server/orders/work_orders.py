@@ -92,7 +92,7 @@ def _ended(order: WorkOrder, now: datetime) -> ErrorReply | None:
     if opened.ends is not None and now >= opened.ends:
         return rejected(Code.ORDER_EXPIRED, f"W{name} ended on {moment(opened.ends)}. {_ANOTHER}")
     if certificates_left(order) == 0:
-        return rejected(Code.ORDER_FULL, f"All {opened.count} certificates of w{name} are issued. {_ANOTHER}")
+        return rejected(Code.ORDER_FULL, f"W{name} is complete: {opened.count} of {opened.count} issued. {_ANOTHER}")
     return None
 
 
