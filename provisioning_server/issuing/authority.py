@@ -54,6 +54,8 @@ from provisioning_server.rejections import rejection
 from provisioning_server.revocation.schedule import DEFAULT_VALIDITY
 from provisioning_server.signers.registry import SignerRegistry
 
+_FEW: Final = 100
+"""Entries of an administration that are written also when the disk is nearly full, as the removal of a station is."""
 ELSEWHERE_SECONDS: Final = 0.05
 """Between two looks at a chip for which another server issues."""
 
@@ -242,6 +244,12 @@ class Authority:
         """Decide on what a person wants, to be written and acknowledged at the end of the step."""
         try:
             events = list(item.decide(self._ledger))
+            if len(events) > _FEW and not self._ledger.has_room():
+                raise AtcaProvError(
+                    f"The disk of the ledger is nearly full: it does not take these {len(events)} entries.",
+                    advice="Nothing was changed. Make room on it, then try again.",
+                    code=Code.DISK_FULL,
+                )
         except Exception as error:
             if self._ledger.failed:
                 raise

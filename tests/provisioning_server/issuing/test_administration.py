@@ -68,6 +68,18 @@ def test_outcome_names_the_entries(desk: Desk) -> None:
     assert len(desk.replies) == 1
 
 
+def test_many_entries_do_not_fill_a_disk_that_is_nearly_full(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ledger whose disk is full issues nothing until a restart; a station is removed all the same."""
+    monkeypatch.setattr(desk.ledger, "has_room", lambda: False)
+    many = [OrderOpened(NOW, f"2026-{number}", "gateway", 1) for number in range(200)]
+    desk.step(many, [ORDER])
+    refused, done = desk.outcomes
+    assert refused.error is not None
+    assert refused.error.code == Code.DISK_FULL
+    assert len(done.written) == 1
+    assert desk.ledger.head().size == 1
+
+
 def test_several_in_one_step_are_each_answered(desk: Desk) -> None:
     desk.step([ORDER], [ORDER], [], [OrderClosed(NOW, "2026-118", "done")])
     assert [list(each.written) for each in desk.outcomes] == [[0], [None], [], [1]]
