@@ -31,13 +31,11 @@ def administer(place: LedgerPlace, name: str, arguments: Mapping[str, Any]) -> d
         TransportError: SERVER_DROPPED, the server ended meanwhile: what became of the action is not known.
     """
     told = {**arguments, BY: _user()}
-    with contextlib.suppress(NoServerError):
-        return run_command(place.data, name, told)
-    try:
+    try:  # first: at the port of a server that was killed another user's program may listen
         with locked_data_folder(place.data):
             return _in_place(place, name, told)
     except FolderInUseError as in_use:
-        try:  # a server has started since
+        try:
             return run_command(place.data, name, told)
         except NoServerError:
             raise in_use from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from provisioning_server.commands.administer import administer
 from provisioning_server.commands.locked_folder import locked_data_folder
 from provisioning_server.control.actions import ACTIONS, BY
 from provisioning_server.control.client import run_command
+from provisioning_server.control.control_file import ControlFile, ControlPlace
 from provisioning_server.ledger.actions import ActionPlace, PlannedAction
 from provisioning_server.ledger.administration import OrderOpened
 from provisioning_server.ledger.changes import Event
@@ -55,6 +57,13 @@ def test_action_is_done_in_place_where_no_server_runs(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="The order 4711 exists"):
         administer(place, ACTION, {"order": "4711"})
     assert orders(tmp_path) == [("4711", "anna")]
+
+
+def test_program_at_the_port_of_a_killed_server_hinders_nothing(tmp_path: Path) -> None:
+    """Any user of the computer may listen there, and say nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        ControlFile(tmp_path).write(ControlPlace(silent.getsockname()[1]))
+        assert administer(LedgerPlace(tmp_path, None), ACTION, {"order": "4711"})["entries"] == [0]
 
 
 @pytest.mark.slow
