@@ -20,7 +20,7 @@ _FOR_WINDOWS: Final = "--platform win_amd64 --python-version 3.13 --only-binary=
 _TESTS: Final = (
     "tests/wire/test_connection.py tests/wire/test_framing.py tests/test_file_lock.py tests/program/test_event_loop.py"
     " tests/hal/test_bus_lock.py tests/terminal/test_windows_console.py"
-    " tests/provisioning_server/transport/test_early_resets.py"
+    " tests/provisioning_server/transport/test_early_resets.py tests/provisioning_server/control"
 )
 _GUIDE_FILES: Final = "tests/provisioning_server/guide_files/test_guide_files.py"
 _WINE: Final = (
