@@ -29,6 +29,7 @@ from atcaprov import durable_files
 from atcaprov.bounded_reading import is_file, read_bytes, read_text
 from atcaprov.certs.certificate_files import UNREADABLE, read_certificate
 from atcaprov.errors import Code, UsageError
+from atcaprov.web.tls import trust
 from atcaprov.wire.server_place import ServerPlace
 
 STATION_FILE: Final = "station.pem"
@@ -102,7 +103,7 @@ def server_authentication(ca_certificate: bytes) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.verify_flags |= ssl.VERIFY_X509_STRICT
-    context.load_verify_locations(cadata=ca_certificate)
+    trust(context, ca_certificate)
     return context
 
 

@@ -34,6 +34,18 @@ def host_names(address: WebAddress) -> list[str]:
     return list(dict.fromkeys((*names, *(LOOPBACK_NAMES if is_loopback(address.host) else ()))))
 
 
+def trust(context: ssl.SSLContext, certificate: bytes) -> None:
+    """Let a context trust a CA's certificate (DER); raises ssl.SSLError if it is none.
+
+    Python's ssl looks at OpenSSL's list of errors, in which other code in this thread, such as the library of an HSM,
+    may have left one. Its first look empties the list, so the second try tells the truth.
+    """
+    try:
+        context.load_verify_locations(cadata=certificate)
+    except ssl.SSLError:
+        context.load_verify_locations(cadata=certificate)
+
+
 def tls_context(address: WebAddress) -> ssl.SSLContext:
     """Return the server's side of TLS 1.2 or later; raises UsageError FILE_UNREADABLE or FILE_INVALID."""
     assert address.certificate is not None

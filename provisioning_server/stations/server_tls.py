@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from atcaprov.bounded_reading import status
 from atcaprov.errors import AtcaProvError, UsageError
 from atcaprov.log import Log
+from atcaprov.web.tls import trust
 from provisioning_server.stations.certificates import SERVER_DAYS, server_names
 from provisioning_server.stations.key_and_certificate import KeyAndCertificate
 from provisioning_server.stations.station_ca import FOLDER, StationCa
@@ -101,7 +102,7 @@ def server_context(key_and_certificate: Path, station_ca: bytes) -> ssl.SSLConte
     context.num_tickets = 0
     context.set_ciphers(_CIPHERS)
     context.load_cert_chain(key_and_certificate)
-    context.load_verify_locations(cadata=station_ca)
+    trust(context, station_ca)
     context.verify_mode = ssl.CERT_OPTIONAL
     context.verify_flags |= ssl.VERIFY_X509_STRICT | ssl.VerifyFlags(_NO_CHECK_TIME)
     return context

@@ -374,7 +374,7 @@ def test_import_that_was_cut_starts_again(data: Path, steps: int) -> None:
 def test_memory_does_not_grow_with_the_number_of_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transfer, "STEP", 100)
     peaks = []
-    for count in (600, 1600):  # the caches of what was parsed are full by then
+    for count in (1100, 2100):  # the caches of what was parsed are full by then
         folder = tmp_path / str(count)
         write_old_folder(folder, [SIGNER], [old_record(SIGNER, number) for number in range(1, count + 1)])
         tracemalloc.start()
