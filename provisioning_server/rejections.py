@@ -108,6 +108,12 @@ TOO_OFTEN: Final = _rejected(
 OTHER_SERVER: Final = _rejected(
     Code.SERVER_BUSY, "Another server of the ledger is issuing for this chip or its key. Try again.", True
 )
+PROMISED: Final = ErrorReply(
+    str(Code.SERVER_BUSY),
+    "What is left of the work order or the quota, or this unit's name, is promised to a board that is being made.",
+    True,
+    retry_after=3000,
+)
 NO_ENROLMENT: Final = _rejected(
     Code.UNEXPECTED_MESSAGE, "A station enrols over TLS, which this server does not serve.", False
 )

@@ -310,6 +310,7 @@ class Certification:
 
         def written(index: int, _: TreeHead) -> None:
             step.issued.append(IssuedEntry(index, record, application.last_index == NO_CERTIFICATE))
+            self._rules.promises.end(record.chip_serial)
             step.reply(application.asked, certificates_reply(record, documents, challenge))
             self._end(application)
 

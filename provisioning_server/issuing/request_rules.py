@@ -18,6 +18,7 @@ from atcaprov.log import Log, log_event
 from atcaprov.wire.messages import CertificatesRequest, ErrorReply, SignerReply, SignerRequest
 from provisioning_server import rejections
 from provisioning_server.issuing.in_progress import InProgress
+from provisioning_server.issuing.promises import Limit, Promises
 from provisioning_server.issuing.requests import ClientRequest, SignersRequest
 from provisioning_server.issuing.rollback_guard import LedgerGuard
 from provisioning_server.issuing.server_clock import ServerClock
@@ -69,6 +70,7 @@ class RequestRules:
         self._allow_rekey = allow_rekey
         self._products = products or ServedProducts()
         self._proofs = proofs
+        self.promises = Promises()
         self._orders = OrderRules(ledger.administered.order, clock.now, required=require_order)
 
     def offer(
@@ -92,10 +94,14 @@ class RequestRules:
         if rejected is not None:
             return rejected
         if not self._counting(known.of_chip(request.chip_serial)):  # a board that has its certificate is finished
-            refused = self._owes_proofs(request, station) or self._order_refuses(request, station)
+            of_order = self._orders.left(request.order)
+            refused = (
+                self._owes_proofs(request, station)
+                or self._order_refuses(request, station)
+                or self._promise(request, of_order, left)
+            )
             if refused is not None:
                 return refused
-            of_order = self._orders.left(request.order)
             left = of_order if left is None else min(left, left if of_order is None else of_order)
         time = int(self._clock.now().timestamp())
         return replace(
@@ -104,6 +110,19 @@ class RequestRules:
             certificates_left=left or 0,
             new_key_refused=self._refuses_new_key(request.chip_serial, known),
         )
+
+    def _promise(self, request: SignerRequest, of_order: int | None, of_signers: int | None) -> ErrorReply | None:
+        """Promise a chip what it will need; return a rejection if the rest is promised to others."""
+        if not request.chip_serial:
+            return None
+        limits: list[Limit] = []
+        if of_order is not None:
+            limits.append((("order", request.order), of_order))
+        if of_signers is not None:
+            limits.append((("quota", request.signer_public_key), of_signers))
+        if request.unit:
+            limits.append((("unit", self._known_product(request), request.unit), 1))
+        return None if self.promises.give(request.chip_serial, limits) else rejections.PROMISED
 
     def _refuses_new_key(self, chip_serial: bytes, known: Known) -> bool:
         """Tell whether a chip (9 bytes; empty: none) has a certificate, so that no other key of it gets one."""

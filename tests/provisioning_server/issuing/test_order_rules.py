@@ -66,22 +66,22 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
         yield Shop(ledger)
 
 
-def _codes(replies: list[Reply | None]) -> list[str]:
+def codes(replies: list[Reply | None]) -> list[str]:
     return [reply.code if isinstance(reply, ErrorReply) else "" for reply in replies]
 
 
 def test_order_gets_its_number_of_certificates_however_many_ask_at_once(shop: Shop) -> None:
     shop.open(3)
-    assert sorted(_codes(shop.ask(*(shop.request(number) for number in range(1, 9))))) == [""] * 3 + ["order-full"] * 5
+    assert sorted(codes(shop.ask(*(shop.request(number) for number in range(1, 9))))) == [""] * 3 + ["order-full"] * 5
     assert (shop.issued, shop.signer.signatures) == (3, 3)
 
 
 def test_certificate_that_is_sent_again_is_not_counted_again(shop: Shop) -> None:
     shop.open(2)
     for _ in range(3):
-        assert _codes(shop.ask(shop.request(1), shop.request(1))) == ["", ""]
+        assert codes(shop.ask(shop.request(1), shop.request(1))) == ["", ""]
     assert shop.issued == 1
-    assert _codes(shop.ask(shop.request(2), shop.request(3))) == ["", "order-full"]
+    assert codes(shop.ask(shop.request(2), shop.request(3))) == ["", "order-full"]
 
 
 def test_offer_tells_what_is_left_of_the_order_or_the_quota(shop: Shop) -> None:
@@ -104,11 +104,11 @@ def test_offer_tells_what_is_left_of_the_order_or_the_quota(shop: Shop) -> None:
 def test_offer_is_refused_for_what_the_certificate_would_be(shop: Shop) -> None:
     shop.open(1, stations=("line-2",), label_pattern="GW-[0-9]{4}")
     for asked in (shop.offer(1), shop.request(1)):
-        assert _codes(shop.ask(asked)) == ["order-of-another-station"]
-        assert _codes(shop.ask(asked, station="line-2")) == ["label-refused"]
+        assert codes(shop.ask(asked)) == ["order-of-another-station"]
+        assert codes(shop.ask(asked, station="line-2")) == ["label-refused"]
     asked = shop.request(1, label="GW-0001")
-    assert _codes(shop.ask(asked, station="line-2")) == [""]
-    assert _codes(shop.ask(shop.offer(2, label="GW-0002"), station="line-2")) == ["order-full"]
+    assert codes(shop.ask(asked, station="line-2")) == [""]
+    assert codes(shop.ask(shop.offer(2, label="GW-0002"), station="line-2")) == ["order-full"]
     assert shop.signer.signatures == 1
 
 
@@ -129,7 +129,7 @@ def test_board_that_has_its_certificate_is_finished_after_the_order_has_ended(sh
     assert isinstance(start, SignerReply) == (end in ("closed", "full", "over"))
     assert isinstance(offer, SignerReply)
     assert again == first
-    assert _codes(shop.ask(shop.offer(2, order=order), shop.request(2, order=order), station=station))[0] != ""
+    assert codes(shop.ask(shop.offer(2, order=order), shop.request(2, order=order), station=station))[0] != ""
     assert shop.signer.signatures == 1
 
 
@@ -137,22 +137,22 @@ def test_question_for_what_was_issued_before_needs_no_order(tmp_path: Path) -> N
     with contextlib.closing(ledger_in(tmp_path)) as ledger:
         shop = Shop(ledger, require_order=True)
         existing = replace(shop.request(1, order=""), existing_only=True)
-        assert _codes(shop.ask(existing, shop.request(1, order=""))) == ["not-issued", "order-required"]
-        assert _codes(shop.ask(shop.offer(1, order=""))) == ["order-required"]
+        assert codes(shop.ask(existing, shop.request(1, order=""))) == ["not-issued", "order-required"]
+        assert codes(shop.ask(shop.offer(1, order=""))) == ["order-required"]
         shop.open()
-        assert _codes(shop.ask(shop.request(1))) == [""]
-        assert _codes(shop.ask(existing, shop.offer(1, order=""))) == ["", ""]
+        assert codes(shop.ask(shop.request(1))) == [""]
+        assert codes(shop.ask(existing, shop.offer(1, order=""))) == ["", ""]
 
 
 def test_order_that_ends_between_offer_and_request_makes_no_certificate(shop: Shop) -> None:
     shop.open(9)
-    assert _codes(shop.ask(shop.offer(1))) == [""]
+    assert codes(shop.ask(shop.offer(1))) == [""]
     shop.close()
     (refused,) = shop.ask(shop.request(1))
     assert isinstance(refused, ErrorReply)
     assert refused.code == "order-closed"
     administer(shop.ledger, lambda _: [OrderOpened(NOW, "2026-119")])
-    assert _codes(shop.ask(shop.request(1, order="2026-119"))) == [""], "the board is finished under another order"
+    assert codes(shop.ask(shop.request(1, order="2026-119"))) == [""], "the board is finished under another order"
     assert shop.issued == 0
 
 
@@ -160,7 +160,7 @@ def test_new_key_of_a_chip_counts_as_a_new_certificate(tmp_path: Path) -> None:
     with contextlib.closing(ledger_in(tmp_path)) as ledger:
         shop = Shop(ledger, allow_rekey=True)
         shop.open(1)
-        assert _codes(shop.ask(shop.request(1), shop.request(1, key=OTHER_KEY))) == ["", "order-full"]
+        assert codes(shop.ask(shop.request(1), shop.request(1, key=OTHER_KEY))) == ["", "order-full"]
         assert shop.ledger.known([chip_serial(1)], []).of_chip(chip_serial(1))[-1].record.public_key == key_of(1)
 
 
