@@ -244,7 +244,7 @@ class Authority:
         """Decide on what a person wants, to be written and acknowledged at the end of the step."""
         try:
             events = list(item.decide(self._ledger))
-            if len(events) > _FEW and not self._ledger.has_room():
+            if len(events) > _FEW and not self._ledger.has_room(len(events)):
                 raise AtcaProvError(
                     f"The disk of the ledger is nearly full: it does not take these {len(events)} entries.",
                     advice="Nothing was changed. Make room on it, then try again.",

@@ -23,6 +23,8 @@ from provisioning_server.ledger.sql.state_check import check_state
 __all__ = ["FILE_NAME", "ROOM_MIN", "open_for_reading", "open_ledger", "open_unchanging"]
 ROOM_MIN: Final = 16 * 1024 * 1024
 """Bytes that the disk must still take before a client is told to begin with a chip; a certificate takes about 5,000."""
+_ENTRY_SIZE: Final = 4096
+"""Bytes by which the files grow for an administrative entry, at most: 10,000 revocations take 27 MB."""
 _MODE: Final = 0o640
 
 
@@ -45,7 +47,7 @@ def open_ledger(path: Path | PostgresqlUrl, now: datetime) -> SqlLedger:
         try:
             require_version(path, stored_version(database))  # the header of the file may be older: see `_read_only`
             migrate(database)
-            return _checked(database, lambda: _has_room(database, path))
+            return _checked(database, lambda entries: _has_room(database, path, entries))
         except BaseException:
             database.close()
             raise
@@ -94,9 +96,9 @@ def _read_only(path: Path, *, unchanging: bool, check: bool) -> SqlLedger:
         raise _unusable(path, error) from error
 
 
-def _has_room(database: SqliteDatabase, path: Path) -> bool:
+def _has_room(database: SqliteDatabase, path: Path, entries: int) -> bool:
     database.require_in_place()  # before a client begins with a chip
-    return room_on_disk(path, ROOM_MIN)
+    return room_on_disk(path, ROOM_MIN + entries * _ENTRY_SIZE)
 
 
 def _create(path: Path, now: datetime) -> None:
@@ -110,7 +112,7 @@ def _create(path: Path, now: datetime) -> None:
     durable_files.sync_folder(path.parent)
 
 
-def _checked(database: SqliteDatabase, has_room: Callable[[], bool] = lambda: True) -> SqlLedger:
+def _checked(database: SqliteDatabase, has_room: Callable[[int], bool] = lambda _: True) -> SqlLedger:
     check_state(database)
     return SqlLedger(database, has_room)
 

@@ -258,8 +258,8 @@ class Ledger(Protocol):
     def tile(self, level: int, number: int) -> bytes:
         """Return the hashes of a tile (C2SP tlog-tiles), 32 bytes each, at most 256; the last one may be partial."""
 
-    def has_room(self) -> bool:
-        """Return whether there is room for more records."""
+    def has_room(self, entries: int = 0) -> bool:
+        """Return whether there is room for more records, behind so many entries that are to be written now."""
 
     def claim(self, server: str, *, wait: bool = False) -> bool:
         """Take the name of a server until the end: only the holder writes for it. False if another program holds it.

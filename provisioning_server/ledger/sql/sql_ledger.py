@@ -88,7 +88,7 @@ class KnownOfBatch:
 class SqlLedger:
     """A ledger over a database whose tables exist."""
 
-    def __init__(self, database: Database, has_room: Callable[[], bool] = lambda: True) -> None:
+    def __init__(self, database: Database, has_room: Callable[[int], bool] = lambda _: True) -> None:
         """Read where the log ends; raises AtcaProvError RECORDS_FAILED."""
         self.failed = False
         self._reason = "an earlier step failed"
@@ -356,11 +356,11 @@ class SqlLedger:
         with self._reading() as connection:
             return stored_tile(connection, level, number)
 
-    def has_room(self) -> bool:
-        """Return whether there is room for more records."""
+    def has_room(self, entries: int = 0) -> bool:
+        """Return whether there is room for more records, behind so many entries that are to be written now."""
         self._require_working()
         with self._failing():
-            return self._has_room()
+            return self._has_room(entries)
 
     def claim(self, server: str, *, wait: bool = False) -> bool:
         """Take the name of a server until the end: only the holder writes for it. False if another program holds it."""

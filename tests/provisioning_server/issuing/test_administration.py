@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from atcaprov import AtcaProvError, Code, UsageError
+from atcaprov import AtcaProvError, Code, UsageError, durable_files
 from provisioning_server.issuing.authority import Authority
 from provisioning_server.issuing.requests import Administration, AdministrationOutcome, ClientRequest
 from provisioning_server.ledger.administration import OrderClosed, OrderOpened
 from provisioning_server.ledger.changes import Event
+from provisioning_server.ledger.open_ledger import ROOM_MIN
 from provisioning_server.ledger.sql.sql_ledger import SqlLedger
 from provisioning_server.ledger.store import Ledger
 from provisioning_server.signers.registry import SignerRegistry
@@ -70,14 +71,18 @@ def test_outcome_names_the_entries(desk: Desk) -> None:
 
 def test_many_entries_do_not_fill_a_disk_that_is_nearly_full(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """A ledger whose disk is full issues nothing until a restart; a station is removed all the same."""
-    monkeypatch.setattr(desk.ledger, "has_room", lambda: False)
-    many = [OrderOpened(NOW, f"2026-{number}", "gateway", 1) for number in range(200)]
+    room = ROOM_MIN + 1024 * 1024
+    monkeypatch.setattr(durable_files, "free_bytes", lambda _: room)
+    many = [OrderOpened(NOW, f"2026-{number}", "gateway", 1) for number in range(300)]
     desk.step(many, [ORDER])
     refused, done = desk.outcomes
     assert refused.error is not None
     assert refused.error.code == Code.DISK_FULL
     assert len(done.written) == 1
     assert desk.ledger.head().size == 1
+    room *= 2
+    desk.step(many)
+    assert desk.ledger.head().size == 300  # one is open already
 
 
 def test_several_in_one_step_are_each_answered(desk: Desk) -> None:
