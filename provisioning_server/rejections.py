@@ -110,7 +110,7 @@ OTHER_SERVER: Final = _rejected(
 )
 PROMISED: Final = ErrorReply(
     str(Code.SERVER_BUSY),
-    "What is left of the work order or the quota, or this unit's name, is promised to a board that is being made.",
+    "What is left of the work order or the quota is promised to boards that are being made.",
     True,
     retry_after=3000,
 )

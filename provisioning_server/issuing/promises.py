@@ -1,8 +1,9 @@
-"""What was offered to chips that are being made: places of work orders and quotas, names of units.
+"""What was offered to chips that are being made: places of work orders and of quotas.
 
 Between the offer and the request for certificates a chip is configured permanently. Without a promise, boards that
 start at once would all be offered the last place of an order, and all but one would be refused when it is too late.
-Promises are in memory: another server on the ledger knows nothing of them, and the ledger decides in the end.
+Promises are in memory: another server on the ledger knows nothing of them, and the ledger decides in the end. Names of
+units are not promised: the name of a board that failed early is given to the next one at once.
 """
 
 from __future__ import annotations

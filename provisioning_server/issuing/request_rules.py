@@ -120,8 +120,6 @@ class RequestRules:
             limits.append((("order", request.order), of_order))
         if of_signers is not None:
             limits.append((("quota", request.signer_public_key), of_signers))
-        if request.unit:
-            limits.append((("unit", self._known_product(request), request.unit), 1))
         return None if self.promises.give(request.chip_serial, limits) else rejections.PROMISED
 
     def _refuses_new_key(self, chip_serial: bytes, known: Known) -> bool:

@@ -65,12 +65,14 @@ def running_server(signers: Path | Signer | Sequence[Signer], data: Path, **opti
     )
     settings = Settings((Path("signer"),), data, port=0, **options)
     log = _ListeningLog()
-    server = ProvisioningServer(settings, SignerRegistry(loaded), DataFolder(data, datetime.now()), log, None)
+    folder = DataFolder(data, datetime.now())
+    server = ProvisioningServer(settings, SignerRegistry(loaded), folder, log, None)
     loop = asyncio.new_event_loop()
 
     def run() -> None:
         try:
-            loop.run_until_complete(server.run())
+            with folder.locked():  # as the program does: a command then asks the server, and does nothing in place
+                loop.run_until_complete(server.run())
         except BaseException as error:
             log.addresses.put(error)
         finally:

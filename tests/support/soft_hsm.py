@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import pkcs11
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
@@ -49,6 +50,7 @@ class SoftHsm:
 def make_soft_hsm(folder: Path, monkeypatch: pytest.MonkeyPatch) -> SoftHsm:
     """Make an empty token store and name it in the environment; skip the test where SoftHSM is missing."""
     program = require_program("softhsm2-util")
+    pkcs11.unload(str(LIBRARY))  # the one of a test before this has its token store, as long as it is loaded
     (folder / "tokens").mkdir(parents=True)
     config = folder / "softhsm2.conf"
     config.write_text(f"directories.tokendir = {folder / 'tokens'}\nobjectstore.backend = file\nlog.level = ERROR\n")
