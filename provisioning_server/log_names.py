@@ -22,6 +22,11 @@ def device_text(chip_serial: bytes) -> str:
     return f"Device ({chip_serial.hex().upper()})"
 
 
+def asker_text(client: str, station: str) -> str:
+    """Return who asked: `line-3 at 127.0.0.1:40312`, or the address alone without a station."""
+    return f"{station} at {client}" if station else client
+
+
 def by_text(client: str, request_id: bytes = b"") -> str:
     """Return who asked and the id of the board's run, if it has one, to follow a sentence."""
     by = f", asked by {client}" if client else ""
@@ -31,7 +36,7 @@ def by_text(client: str, request_id: bytes = b"") -> str:
 def certified_text(record: IssuedRecord) -> LogEvent:
     """Return the line of the program log for a certificate."""
     signer, origin = label(record.signer_serial, record.signer_name), record.origin
-    by = by_text(f"{origin.station} at {record.client}" if origin.station else record.client, origin.request_id)
+    by = by_text(asker_text(record.client, origin.station), origin.request_id)
     return log_event(
         "certified",
         f"{device_text(record.chip_serial)} certified by {signer}{by}.",

@@ -48,7 +48,7 @@ from provisioning_server.issuing.station_table import StationTable, removed_sinc
 from provisioning_server.ledger.administration import StationRemoved
 from provisioning_server.ledger.changes import Reported
 from provisioning_server.ledger.store import Known, Ledger
-from provisioning_server.log_names import by_text, device_text
+from provisioning_server.log_names import asker_text, by_text, device_text
 from provisioning_server.products.served_products import ServedProducts
 from provisioning_server.rejections import rejection
 from provisioning_server.revocation.schedule import DEFAULT_VALIDITY
@@ -280,7 +280,7 @@ class Authority:
         """Log what the ledger has of a board that is not good."""
         if reported.fate != Board.GOOD:
             code = f", {reported.code}" if reported.code else ""
-            who = f"{reported.station} at {reported.client}" if reported.station else reported.client
+            who = asker_text(reported.client, reported.station)
             by = f", by {who}" if who else ""
             run = by_text("", reported.request_id)
             text = f"{device_text(reported.chip_serial)} is reported as {reported.fate}{code}{by}{run}."

@@ -23,6 +23,7 @@ from provisioning_server.issuing.signing_queue import SignerEvent
 from provisioning_server.ledger.administer import Decide, Written
 from provisioning_server.ledger.administration import CrlIssued
 from provisioning_server.ledger.changes import NO_CERTIFICATE, Intent
+from provisioning_server.log_names import asker_text
 
 Request = CertificatesRequest | SignerRequest | ReportRequest | EnrolRequest
 SignersRequest = CertificatesRequest | SignerRequest
@@ -63,7 +64,7 @@ class ClientRequest:
     @property
     def asker(self) -> str:
         """Return who asked, for log lines: `line-3 at 127.0.0.1:40312`, or the address alone."""
-        return f"{self.station} at {self.client}" if self.station else self.client
+        return asker_text(self.client, self.station)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Self
@@ -80,7 +79,7 @@ class Bundle:
         device = CertificateDescription.from_document(document.get("device_description"))
         if (signer.role, device.role) != ("signer", "device"):
             raise fault("descriptions", "must be of a signer and of its devices")
-        requests = tuple(request_from_pem(lines_text(each), signer) for each in _list(document, "requests"))
+        requests = tuple(request_from_pem(lines_text(each), signer) for each in items_of(document, "requests"))
         bundle = cls(time_of(document, "made"), SignerDescriptions(signer, device), requests)
         document.finish()
         if text is not None and bundle.encode() != text:
@@ -137,10 +136,11 @@ def lines_text(value: object) -> str:
     return text
 
 
-def _list(document: Document, key: str) -> Sequence[object]:
+def items_of(document: Document, key: str) -> list[object]:
+    """Return the list of a key; raises UsageError (file-invalid)."""
     value = document.get(key)
     if not isinstance(value, list) or len(value) > REQUESTS_MAX:
-        raise fault(key, f"must be a list of at most {REQUESTS_MAX}")
+        raise fault(document.at(key), f"must be a list of at most {REQUESTS_MAX}")
     return value
 
 

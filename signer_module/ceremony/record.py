@@ -15,7 +15,7 @@ from typing import Any, Final, Self
 from atcaprov.certs.document_reader import Document
 from atcaprov.certs.keys import key_id, verify_digest
 from atcaprov.errors import CertificateError, Code
-from signer_module.ceremony.bundle import encode, fault, time_of, time_text
+from signer_module.ceremony.bundle import encode, fault, items_of, time_of, time_text
 
 _PREFIX: Final = b"atcaprov key ceremony record 1\n"
 _LONGEST: Final = 200
@@ -62,7 +62,7 @@ class CeremonyRecord:
             witnesses=tuple(_texts(document, "witnesses")),
             bundle_sha256=_digest(document.get("bundle_sha256")),
             root_key_id=document.text("root_key_id", 40),
-            certificates_sha256=tuple(map(_digest, _items(document, "certificates_sha256"))),
+            certificates_sha256=tuple(map(_digest, items_of(document, "certificates_sha256"))),
             clock_reason=_text(document, "clock_reason", least=0),
         )
         document.finish()
@@ -94,15 +94,8 @@ def _text(document: Document, key: str, *, least: int = 1) -> str:
     return value
 
 
-def _items(document: Document, key: str) -> list[object]:
-    value = document.get(key)
-    if not isinstance(value, list):
-        raise fault(document.at(key), "must be a list")
-    return value
-
-
 def _texts(document: Document, key: str) -> list[str]:
-    found = _items(document, key)
+    found = items_of(document, key)
     if not all(isinstance(each, str) and each and len(each) <= _LONGEST and each.isprintable() for each in found):
         raise fault(document.at(key), "must be names")
     return [str(each) for each in found]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from atcaprov.certs.chain import verify_root, verify_signer, verify_under_root
 from atcaprov.certs.document_reader import Document
 from atcaprov.errors import CertificateError, Code
-from signer_module.ceremony.bundle import Bundle, decode, encode, fault, lines_text
+from signer_module.ceremony.bundle import Bundle, decode, encode, fault, items_of, lines_text
 from signer_module.ceremony.certification_request import CertificationRequest
 from signer_module.ceremony.record import CeremonyRecord
 
@@ -55,7 +55,7 @@ class SignedBundle:
         signed = cls(
             bundle=Bundle.of(document.get("bundle")),
             root=_certificate(document.get("root")),
-            certificates=tuple(_certificate(each) for each in _items(document, "certificates")),
+            certificates=tuple(_certificate(each) for each in items_of(document, "certificates")),
             record=CeremonyRecord.of(document.get("record")),
             signature=_signature(document),
         )
@@ -109,13 +109,6 @@ def _certificate(value: object) -> bytes:
         return x509.load_pem_x509_certificate(lines_text(value).encode()).public_bytes(Encoding.DER)
     except ValueError as error:
         raise fault("a certificate", "is damaged") from error
-
-
-def _items(document: Document, key: str) -> list[Any]:
-    value = document.get(key)
-    if not isinstance(value, list):
-        raise fault(key, "must be a list")
-    return value
 
 
 def _signature(document: Document) -> bytes:
